@@ -1,0 +1,68 @@
+"""The exact trace of an MLP's Jacobian and its gradient: closed forms where there are any, else d directions.
+
+Each rule takes the layers and a forward pass and returns ``div`` (n,) and a pullback from ``ddiv`` (n,) to
+the gradients in every W_l and the cotangents that reach each z_l. Biases enter only through z. The two
+closed forms never hold anything of size n·d·h: d has gone into a matrix built from the weights alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ._backprop import Forward, pull_tangents, push_tangents, unit_vectors
+from .base import Array, Layer
+
+TracePullback = Callable[[Array], tuple[list[Array], list[Array]]]
+
+
+def trace(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
+    """tr J by the cheapest rule for this depth."""
+    rule = {2: trace_one_hidden, 3: trace_two_hidden}.get(len(layers), trace_by_directions)
+    return rule(layers, run)
+
+
+def directions(layers: Sequence[Layer]) -> int:
+    """How many directions per row the rule for this depth carries (1 for the closed forms)."""
+    return 1 if len(layers) in (2, 3) else layers[0].weight.shape[1]
+
+
+def trace_one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
+    """One hidden layer, J = W₂ D W₁: the trace is a dot product of φ′(z₁) with diag(W₁ W₂)."""
+    (W1, _), (W2, _) = layers
+    slope = run.jets[0][1]  # (n, h)
+    c = (W1 * W2.T).sum(axis=1)  # (h,)  diag(W₁ W₂)
+
+    def pullback(ddiv: Array) -> tuple[list[Array], list[Array]]:
+        dc = (ddiv @ slope)[:, None]  # (h, 1)
+        dz = run.jets[0][2] * (ddiv[:, None] * c)  # (n, h)
+        return [dc * W2.T, (dc * W1).T], [dz]  # eq-5.13
+
+    return slope @ c, pullback  # eq-5.11
+
+
+def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
+    """Two hidden layers, J = W₃ D₂ W₂ D₁ W₁: a bilinear form φ′(z₂)ᵀ M φ′(z₁) with M = W₂ ∘ (W₁ W₃)ᵀ."""
+    (W1, _), (W2, _), (W3, _) = layers
+    slope1, slope2 = run.jets[0][1], run.jets[1][1]  # (n, h1), (n, h2)
+    P = (W1 @ W3).T  # (h2, h1)
+    M = W2 * P
+    half = slope1 @ M.T  # (n, h2)
+
+    def pullback(ddiv: Array) -> tuple[list[Array], list[Array]]:
+        scaled = ddiv[:, None] * slope2  # (n, h2)
+        dM = scaled.T @ slope1  # (h2, h1)
+        dP = dM * W2
+        dW = [dP.T @ W3.T, dM * P, W1.T @ dP.T]
+        dz = [run.jets[0][2] * (scaled @ M), run.jets[1][2] * (ddiv[:, None] * half)]
+        return dW, dz  # eq-5.14
+
+    return (slope2 * half).sum(axis=1), pullback  # eq-5.12
+
+
+def trace_by_directions(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
+    """Any depth: tr J = Σ_k e_kᵀ J e_k, the d unit vectors pushed through together (the plain rule)."""
+    q, tangents = push_tangents(layers, run, unit_vectors(layers[0].weight))
+    div = np.broadcast_to(q.sum(axis=0), run.s.shape[:1]).copy()  # eq-5.5
+    return div, lambda ddiv: pull_tangents(layers, run, tangents, ddiv[None, :])

@@ -1,0 +1,232 @@
+"""What every score model is: one flat parameter vector, and three primitives with their pullbacks.
+
+A new model is a new file beside this one: subclass ``ScoreModel``, say how its parameters are laid out
+(``layers``) and how it is rebuilt from a configuration, and write its primitives by hand:
+
+    _score_vjp(x)              -> s, pullback                 pullback(ds)       -> flat gradient
+    _divergence_vjp(x)         -> s, div, pullback            pullback(ds, ddiv) -> flat gradient
+    _quadratic_form_vjp(x, v)  -> s, q, pullback              pullback(ds, dq)   -> flat gradient
+    _jacobian(x)               -> J
+
+They receive clean arrays; this class checks what comes from outside and walks through large batches in
+blocks of rows. Every objective, sampler, check and file format then works for the new model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import as_array, as_batch, as_shaped
+from ._blocks import map_blocks, vjp_blocks
+
+Array = np.ndarray
+Pullback = Callable[..., Array]
+
+#: Numbers that the intermediates of one block of rows may hold (2**22 float64 are 32 MB).
+BLOCK_NUMBERS = 2**22
+
+
+class Layer(NamedTuple):
+    """One affine map z = W a + b: ``weight`` is (fan_out, fan_in), ``bias`` is (fan_out,)."""
+
+    weight: Array
+    bias: Array
+
+
+class ScoreModel(ABC):
+    """A parametric score s(x; θ), immutable, with θ one flat read-only vector.
+
+    ``theta`` is (p,): each layer's weight in row-major order, then its bias, layer after layer.
+    ``layers`` are views of it, ``unravel`` names the parts of any vector of that layout.
+    """
+
+    def __init__(self, layers: Sequence[tuple[Any, Any]]):
+        layers = [Layer(*_checked_layer(layer, index)) for index, layer in enumerate(layers)]
+        self._shapes = tuple(layer.weight.shape for layer in layers)
+        self._set_theta(np.concatenate([part.ravel() for layer in layers for part in layer]))
+
+    def _set_theta(self, theta: Array) -> None:
+        theta.setflags(write=False)
+        self._theta = theta
+        self._layers = _split(theta, self._shapes)
+
+    # ---- parameters ------------------------------------------------------------------------------
+
+    @property
+    def theta(self) -> Array:
+        """All parameters as one read-only vector, shape (p,)."""
+        return self._theta
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The same parameters as read-only views ((W1, b1), (W2, b2), …)."""
+        return self._layers
+
+    @property
+    def d(self) -> int:
+        """The dimension of a sample, and of its score."""
+        return self._shapes[0][1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The floating type of the parameters."""
+        return self._theta.dtype
+
+    def with_theta(self, theta: Any) -> ScoreModel:
+        """The same architecture at other parameters: ``theta`` is (p,), copied; complex is let through.
+
+        Raises ValueError for a wrong shape or a value that is not finite, TypeError for non-numbers.
+        """
+        theta = as_shaped(theta, "theta", self._theta.shape, allow_complex=True)
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__)
+        model._set_theta(theta.copy())
+        return model
+
+    def unravel(self, vector: Any) -> tuple[Layer, ...]:
+        """Name the parts of a flat vector laid out as ``theta``: ((W1, b1), …), views of it.
+
+        A gradient goes in, ((∂L/∂W1, ∂L/∂b1), …) comes out. Raises ValueError for a wrong shape.
+        """
+        vector = as_array(vector, "vector", allow_complex=True, finite=False)
+        if vector.shape != self._theta.shape:
+            raise ValueError(f"vector must have shape {self._theta.shape}, got shape {vector.shape}")
+        return _split(vector, self._shapes)
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The architecture as JSON-ready values: ``type(model).from_config(config, theta)`` rebuilds it."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: dict[str, Any], theta: Array) -> ScoreModel:
+        """Rebuild a model from its ``config`` and parameters."""
+
+    # ---- values ----------------------------------------------------------------------------------
+
+    def score(self, x: Any) -> Array:
+        """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
+        return map_blocks(self._score, self._input(x), self._rows_per_block(1))
+
+    def divergence(self, x: Any) -> Array:
+        """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
+        return map_blocks(self._divergence, self._input(x), self._rows_per_block(self._trace_directions()))
+
+    def jacobian(self, x: Any) -> Array:
+        """The Jacobian J[n, i, j] = ∂sᵢ/∂xⱼ at each row, shape (n, d, d), for x of shape (n, d)."""
+        return map_blocks(self._jacobian, self._input(x), self._rows_per_block(self.d))
+
+    # ---- the three primitives --------------------------------------------------------------------
+
+    def score_vjp(self, x: Any) -> tuple[Array, Pullback]:
+        """The score and its pullback: ``s, pullback = model.score_vjp(x)``.
+
+        x is (n, d); s is (n, d); ``pullback(ds)`` takes ds = ∂L/∂s of shape (n, d) and returns ∂L/∂θ
+        as a flat (p,) vector: a plain sum over rows, so any 1/n or weight belongs in ds.
+        """
+        return self._primitive(self._score_vjp, (self._input(x),), (0,), {"ds": 0}, 1)
+
+    def divergence_vjp(self, x: Any) -> tuple[Array, Array, Pullback]:
+        """Score, exact trace and their joint pullback: ``s, div, pullback = model.divergence_vjp(x)``.
+
+        x is (n, d); s is (n, d); div = tr ∂s/∂x is (n,); ``pullback(ds, ddiv)`` returns the flat gradient
+        of any L(s, div), both dependencies on θ included.
+        """
+        return self._primitive(
+            self._divergence_vjp, (self._input(x),), (0,), {"ds": 0, "ddiv": -1}, self._trace_directions()
+        )
+
+    def quadratic_form_vjp(self, x: Any, v: Any) -> tuple[Array, Array, Pullback]:
+        """Score, q = vᵀ J v and their joint pullback: ``s, q, pullback = model.quadratic_form_vjp(x, v)``.
+
+        x is (n, d). v is (n, d) with q of shape (n,), or (m, n, d), m probes a row, with q of shape (m, n).
+        ``pullback(ds, dq)`` returns the flat gradient of any L(s, q). v is a constant: nothing is
+        differentiated with respect to it.
+        """
+        x = self._input(x)
+        v = as_array(v, "v", allow_complex=True)
+        if v.ndim not in (2, 3) or v.shape[-2:] != x.shape or v.size == 0:
+            raise ValueError(
+                f"v must have shape {x.shape} or (m, {x.shape[0]}, {self.d}), got shape {v.shape}"
+            )
+        probes = v.shape[0] if v.ndim == 3 else 1
+        return self._primitive(self._quadratic_form_vjp, (x, v), (0, -2), {"ds": 0, "dq": -1}, probes)
+
+    @abstractmethod
+    def _score_vjp(self, x: Array) -> tuple[Array, Pullback]: ...
+
+    @abstractmethod
+    def _divergence_vjp(self, x: Array) -> tuple[Array, Array, Pullback]: ...
+
+    @abstractmethod
+    def _quadratic_form_vjp(self, x: Array, v: Array) -> tuple[Array, Array, Pullback]: ...
+
+    @abstractmethod
+    def _jacobian(self, x: Array) -> Array: ...
+
+    def _score(self, x: Array) -> Array:
+        return self._score_vjp(x)[0]
+
+    def _divergence(self, x: Array) -> Array:
+        return self._divergence_vjp(x)[1]
+
+    def _trace_directions(self) -> int:
+        """How many tangent directions a row of ``_divergence_vjp`` carries: what its memory is counted by."""
+        return self.d
+
+    # ---- the border and the blocks ---------------------------------------------------------------
+
+    def _input(self, x: Any) -> Array:
+        return as_batch(x, "x", d=self.d, allow_complex=True)
+
+    def _rows_per_block(self, directions: int) -> int:
+        widths = self.d + sum(fan_out for fan_out, _ in self._shapes)
+        return max(1, BLOCK_NUMBERS // (4 * widths * directions))
+
+    def _primitive(
+        self,
+        primitive: Callable[..., tuple[Any, ...]],
+        inputs: tuple[Array, ...],
+        in_axes: tuple[int, ...],
+        cotangents: dict[str, int],
+        directions: int,
+    ) -> tuple[Any, ...]:
+        """A primitive over blocks of rows; its pullback checks the cotangents, {name: axis of samples}."""
+        rows = self._rows_per_block(directions)
+        out_axes = tuple(cotangents.values())
+        *outputs, pull = vjp_blocks(primitive, inputs, in_axes, out_axes, rows)
+
+        def pullback(*given: Any) -> Array:
+            if len(given) != len(outputs):
+                raise TypeError(f"pullback takes ({', '.join(cotangents)}), got {len(given)} arguments")
+            named = zip(given, cotangents, outputs)
+            return pull(*(as_shaped(c, name, out.shape, allow_complex=True) for c, name, out in named))
+
+        return (*outputs, pullback)
+
+
+def _checked_layer(layer: Any, index: int) -> tuple[Array, Array]:
+    try:
+        weight, bias = layer
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"layers[{index}] must be a pair (weight, bias), got {type(layer).__name__}"
+        ) from None
+    weight = as_batch(weight, f"layers[{index}] weight", allow_complex=True)
+    bias = as_shaped(bias, f"layers[{index}] bias", (weight.shape[0],), allow_complex=True)
+    return weight, bias
+
+
+def _split(vector: Array, shapes: Sequence[tuple[int, int]]) -> tuple[Layer, ...]:
+    """Views of the flat vector as ((W1, b1), (W2, b2), …)."""
+    layers, start = [], 0
+    for fan_out, fan_in in shapes:
+        middle, end = start + fan_out * fan_in, start + fan_out * (fan_in + 1)
+        layers.append(Layer(vector[start:middle].reshape(fan_out, fan_in), vector[middle:end]))
+        start = end
+    return tuple(layers)

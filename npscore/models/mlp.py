@@ -1,0 +1,209 @@
+"""A multilayer perceptron as a score model, s(x) = W_L φ(… φ(W_1 x + b_1) …) + b_L, of any depth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from .. import activations
+from .._validation import as_count, as_rng
+from ..activations import Activation
+from ._backprop import backward, forward, pull_tangents, push_jacobian, push_tangents
+from ._trace import directions, trace
+from .base import Array, Layer, Pullback, ScoreModel
+
+
+class MLP(ScoreModel):
+    """An MLP score model s: R^d -> R^d with hand-derived gradients of score, trace and vᵀ J v.
+
+    ``layers`` is [(W1, b1), …, (W_L, b_L)] with W_l of shape (h_l, h_{l-1}), h_0 = h_L = d, so that a batch
+    goes through as ``a @ W.T + b`` (PyTorch's convention); L - 1 hidden layers, L = 1 is affine.
+    ``activation`` is a name ("tanh", "softplus(beta=2)", …) or an ``Activation``; the last layer has none.
+
+    Everything is computed in the widest type of parameters and input: float32 stays float32.
+
+    Raises ValueError where shapes do not chain, the last width is not the first, a value is not finite or
+    the activation is unknown or not smooth (ReLU and its kin); TypeError for what is not a number.
+    Derivation: chapters 4 and 5.
+    """
+
+    def __init__(self, layers: Sequence[tuple[Any, Any]], activation: Union[str, Activation] = "tanh"):
+        if isinstance(layers, (str, bytes, Mapping)) or not isinstance(layers, Sequence):
+            raise TypeError(f"layers must be a list of pairs (weight, bias), got {type(layers).__name__}")
+        if len(layers) == 0:
+            raise ValueError("layers must hold at least one pair (weight, bias), got none")
+        super().__init__(layers)
+        for index, (before, after) in enumerate(zip(self._shapes, self._shapes[1:])):
+            if after[1] != before[0]:
+                raise ValueError(
+                    f"layers[{index + 1}] weight must have {before[0]} columns, one for each row of "
+                    f"layers[{index}] weight, got shape {after}"
+                )
+        if self._shapes[-1][0] != self.d:
+            raise ValueError(
+                f"layers must end in as many outputs as inputs, {self.d}, got {self._shapes[-1][0]}"
+            )
+        self._activation = activations.get(activation)
+
+    @classmethod
+    def init(
+        cls,
+        sizes: Sequence[int],
+        activation: Union[str, Activation] = "tanh",
+        *,
+        rng: Any = None,
+        dtype: Any = np.float64,
+    ) -> MLP:
+        """A random network: ``MLP.init((2, 64, 64, 2), activation="tanh", rng=0)``.
+
+        ``sizes`` are (d, h_1, …, h_{L-1}, d). Weights and biases are N(0, 1/fan_in) (LeCun et al. 1998, §4.6,
+        for the weights; biases too, so that the units of a layer do not all bend at the origin).
+        ``rng`` is a Generator or a seed; the numbers are drawn in float64 and rounded to ``dtype``.
+        """
+        sizes = checked_sizes(sizes)
+        rng = as_rng(rng)
+        dtype = _checked_dtype(dtype)
+        layers = []
+        for fan_in, fan_out in zip(sizes, sizes[1:]):
+            weight = rng.standard_normal((fan_out, fan_in)) / np.sqrt(fan_in)
+            bias = rng.standard_normal(fan_out) / np.sqrt(fan_in)
+            layers.append((weight.astype(dtype), bias.astype(dtype)))
+        return cls(layers, activation)
+
+    @classmethod
+    def from_state_dict(
+        cls, state: Mapping[str, Any], activation: Union[str, Activation] = "tanh", *, prefix: str = ""
+    ) -> MLP:
+        """An MLP from the parameters of a PyTorch ``nn.Sequential`` of Linear layers and one activation.
+
+        ``state`` maps "0.weight", "0.bias", "2.weight", … to arrays (anything ``np.asarray`` takes, CPU
+        tensors included); ``prefix`` is what stands before the numbers. Layers come in the order of their
+        numbers. The activation is not part of a state dict: name it.
+        Raises ValueError for a key of another form, a missing weight or bias, or shapes that do not chain.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping of names to arrays, got {type(state).__name__}")
+        parts: dict[int, dict[str, Any]] = {}
+        for key, value in state.items():
+            match = re.fullmatch(re.escape(prefix) + r"(\d+)\.(weight|bias)", str(key))
+            if match is None:
+                raise ValueError(
+                    f"state must have keys like '{prefix}0.weight' and '{prefix}0.bias', got {key!r}"
+                )
+            parts.setdefault(int(match[1]), {})[match[2]] = value
+        for number, part in parts.items():
+            for name in {"weight", "bias"} - part.keys():
+                raise ValueError(f"state must hold '{prefix}{number}.{name}' beside its partner, got none")
+        return cls([(parts[number]["weight"], parts[number]["bias"]) for number in sorted(parts)], activation)
+
+    def to_state_dict(self, prefix: str = "") -> dict[str, Array]:
+        """The parameters, copied, under ``nn.Sequential``'s names: {"0.weight": W1, "0.bias": b1, …}."""
+        state = {}
+        for index, layer in enumerate(self.layers):
+            state[f"{prefix}{2 * index}.weight"] = layer.weight.copy()
+            state[f"{prefix}{2 * index}.bias"] = layer.bias.copy()
+        return state
+
+    @property
+    def activation(self) -> Activation:
+        """The activation φ between the layers."""
+        return self._activation
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The widths (d, h_1, …, h_{L-1}, d)."""
+        return (self.d, *(fan_out for fan_out, _ in self._shapes))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"sizes": list(self.sizes), "activation": self.activation.spec()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], theta: Array) -> MLP:
+        sizes = checked_sizes(config["sizes"])
+        shapes = list(zip(sizes[1:], sizes))
+        count = sum(fan_out * (fan_in + 1) for fan_out, fan_in in shapes)
+        if theta.shape != (count,):
+            raise ValueError(f"theta must have shape {(count,)} for sizes {sizes}, got shape {theta.shape}")
+        model = cls([(np.zeros(shape), np.zeros(shape[0])) for shape in shapes], config["activation"])
+        return model.with_theta(theta)
+
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self.sizes))
+        return f"MLP({widths}, {self.activation.spec()}, {self.theta.size:,} parameters, {self.dtype})"
+
+    # ---- the primitives: chapters 4 and 5 ----------------------------------------------------------
+
+    def _score(self, x: Array) -> Array:
+        return forward(self.layers, self.activation, x, order=0).s
+
+    def _score_vjp(self, x: Array) -> tuple[Array, Pullback]:
+        run = forward(self.layers, self.activation, x, order=1)
+
+        def pullback(ds: Array) -> Array:
+            return _ravel(backward(self.layers, run, ds))
+
+        return run.s, pullback
+
+    def _divergence(self, x: Array) -> Array:
+        return trace(self.layers, forward(self.layers, self.activation, x, order=1))[0]
+
+    def _divergence_vjp(self, x: Array) -> tuple[Array, Array, Pullback]:
+        run = forward(self.layers, self.activation, x, order=2)
+        div, pull_trace = trace(self.layers, run)
+
+        def pullback(ds: Array, ddiv: Array) -> Array:
+            dW, dz = pull_trace(ddiv)
+            return _ravel(backward(self.layers, run, ds, dz), dW)
+
+        return run.s, div, pullback
+
+    def _quadratic_form_vjp(self, x: Array, v: Array) -> tuple[Array, Array, Pullback]:
+        run = forward(self.layers, self.activation, x, order=2)
+        probes = v.reshape(-1, *x.shape)  # (k, n, d)
+        q, tangents = push_tangents(self.layers, run, probes)
+
+        def pullback(ds: Array, dq: Array) -> Array:
+            dW, dz = pull_tangents(self.layers, run, tangents, dq.reshape(len(probes), -1))
+            return _ravel(backward(self.layers, run, ds, dz), dW)
+
+        return run.s, q.reshape(v.shape[:-1]), pullback
+
+    def _trace_directions(self) -> int:
+        return directions(self.layers)
+
+    def _jacobian(self, x: Array) -> Array:
+        return push_jacobian(self.layers, forward(self.layers, self.activation, x, order=1))
+
+
+def checked_sizes(sizes: Any) -> tuple[int, ...]:
+    """Widths (d, h_1, …, d) as a tuple of whole numbers >= 1 whose ends agree."""
+    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)):
+        raise TypeError(
+            f"sizes must be whole numbers like (2, 64, 64, 2), got {type(sizes).__name__} {sizes!r}"
+        )
+    sizes = tuple(as_count(size, f"sizes[{index}]") for index, size in enumerate(sizes))
+    if len(sizes) < 2 or sizes[0] != sizes[-1]:
+        raise ValueError(f"sizes must start and end with the same d, like (2, 64, 64, 2), got {sizes}")
+    return sizes
+
+
+def _checked_dtype(dtype: Any) -> np.dtype:
+    try:
+        checked = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32, float64 or longdouble, got {dtype!r}") from None
+    if checked.kind != "f" or checked == np.float16:
+        raise ValueError(f"dtype must be float32, float64 or longdouble, got {checked}")
+    return checked
+
+
+def _ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
+    """One flat gradient from the layers' gradients, those of the Jacobian's road (weights only) added."""
+    pieces = []
+    for index, (weight, bias) in enumerate(gradients):
+        pieces += [(weight + dW[index] if dW else weight).ravel(), bias]
+    return np.concatenate(pieces)
