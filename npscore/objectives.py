@@ -1,0 +1,134 @@
+"""The score-matching objectives: a value and two cotangents each, over any model's three primitives.
+
+Every loss is the mean over the n rows of a per-sample value ℓᵢ that sums over dimensions; ``weights`` (n,)
+replaces the mean by Σᵢ wᵢ ℓᵢ. The cotangents are ∂loss/∂s and ∂loss/∂(scalar of J), read off ℓ by hand;
+the model's pullback does the rest. Noise and probes are arguments: drawing them is the caller's business
+(``npscore.stochastic`` does it for ``fit``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+
+from ._validation import as_array, as_batch, as_number, as_shaped, as_weights, call_score
+from .models.base import Array, ScoreModel
+
+
+class LossGrad(NamedTuple):
+    """A loss, its gradient in θ and what each row contributed.
+
+    ``loss`` is Σᵢ wᵢ ℓᵢ; ``grad`` is (p,), laid out as ``model.theta``; ``per_sample`` is ℓ, (n,), unweighted.
+    """
+
+    loss: Any
+    grad: Array
+    per_sample: Array
+
+
+def esm(
+    model: ScoreModel, x: Any, target_score: Union[Callable[[Array], Any], Any], weights: Any = None
+) -> LossGrad:
+    """Explicit score matching: the mean of ½‖s(x) - s*(x)‖², with the ½.
+
+    x is (n, d); ``target_score`` is s*, a callable (n, d) -> (n, d) or its values (n, d). The lecture note's
+    form without the ½ is twice this, and equals 2·ISM + const (2.6).
+    Raises ValueError for mismatched shapes or values that are not finite. Source: Hyvärinen 2005, eq. 2.
+    """
+    x = as_batch(x, "x", d=_dimension(model))
+    if callable(target_score):
+        target = call_score(target_score, x, "target_score", finite=True)
+    else:
+        target = as_shaped(target_score, "target_score", x.shape)
+    w = as_weights(weights, len(x), x.dtype)
+    s, pullback = model.score_vjp(x)
+    residual = s - target  # (n, d)
+    per_sample = 0.5 * (residual * residual).sum(axis=1)  # eq-2.1
+    return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
+
+
+def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
+    """Implicit score matching: the mean of ½‖s(x)‖² + tr ∂s/∂x, the trace exact.
+
+    x is (n, d). Equals ESM (with the ½) minus ½E‖∇log p‖² in expectation, under the theorem's assumptions.
+    Can be negative, and is unbounded below on rounded data. Source: Hyvärinen 2005, eq. 4.
+    """
+    x = as_batch(x, "x", d=_dimension(model))
+    w = as_weights(weights, len(x), x.dtype)
+    s, div, pullback = model.divergence_vjp(x)
+    per_sample = 0.5 * (s * s).sum(axis=1) + div  # eq-2.2
+    return LossGrad(w @ per_sample, pullback(w[:, None] * s, w), per_sample)
+
+
+def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
+    """Sliced score matching: the mean of ½(vᵀs)² + vᵀ J v.
+
+    x is (n, d); v is (n, d), or (m, n, d) for m projections a row, averaged. Equals ISM in expectation where
+    E[v vᵀ] = I. Source: Song, Garg, Shi and Ermon 2019, eq. 8.
+    """
+    x, probes, w = _sliced_arguments(model, x, v, weights)
+    s, q, pullback = model.quadratic_form_vjp(x, probes)
+    vs = (probes * s).sum(axis=-1)  # (m, n)
+    per_sample = (0.5 * vs * vs + q).mean(axis=0)  # eq-7.1
+    share = w / len(probes)  # (n,)
+    ds = share[:, None] * (vs[..., None] * probes).sum(axis=0)
+    return LossGrad(w @ per_sample, pullback(ds, np.broadcast_to(share, q.shape)), per_sample)
+
+
+def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
+    """Sliced score matching with reduced variance: the mean of ½‖s‖² + vᵀ J v.
+
+    This is ISM with Hutchinson's estimate of the trace: for m probes, v of shape (m, n, d), the estimate is
+    their mean. One probe is (n, d). Unbiased for ISM where E[v vᵀ] = I; with Rademacher probes all 2^d sign
+    vectors give the trace exactly. Source: Song, Garg, Shi and Ermon 2019, eq. 9; Hutchinson 1989.
+    """
+    x, probes, w = _sliced_arguments(model, x, v, weights)
+    s, q, pullback = model.quadratic_form_vjp(x, probes)
+    per_sample = 0.5 * (s * s).sum(axis=1) + q.mean(axis=0)  # eq-7.2, eq-7.3
+    dq = np.broadcast_to(w / len(probes), q.shape)
+    return LossGrad(w @ per_sample, pullback(w[:, None] * s, dq), per_sample)
+
+
+def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) -> LossGrad:
+    """Denoising score matching: the mean of ½‖s(x + σε) + ε/σ‖², with the ½ and no σ² weighting.
+
+    x is (n, d); ``noise`` is ε ~ N(0, I), (n, d); ``sigma`` is one number > 0 or (n,), one per row. The
+    target is -ε/σ, the score of x + σε given x; a weighting such as σ² goes into ``weights`` as σᵢ²/n.
+    Learns the score of the smoothed density p * N(0, σ²I). Source: Vincent 2011, eq. 9.
+    """
+    x = as_batch(x, "x", d=_dimension(model))
+    noise = as_shaped(noise, "noise", x.shape)
+    sigma = _as_sigma(sigma, len(x))
+    w = as_weights(weights, len(x), x.dtype)
+    s, pullback = model.score_vjp(x + sigma * noise)
+    residual = s + noise / sigma  # (n, d)
+    per_sample = 0.5 * (residual * residual).sum(axis=1)  # eq-8.1
+    return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
+
+
+def _dimension(model: Any) -> int:
+    if not hasattr(model, "score_vjp"):
+        raise TypeError(f"model must be an npscore model with score_vjp, got {type(model).__name__}")
+    return model.d
+
+
+def _sliced_arguments(model: Any, x: Any, v: Any, weights: Any) -> tuple[Array, Array, Array]:
+    x = as_batch(x, "x", d=_dimension(model))
+    v = as_array(v, "v")
+    if v.ndim not in (2, 3) or v.shape[-2:] != x.shape or v.size == 0:
+        raise ValueError(
+            f"v must have shape {x.shape} or (m, {x.shape[0]}, {x.shape[1]}), got shape {v.shape}"
+        )
+    return x, v.reshape(-1, *x.shape), as_weights(weights, len(x), x.dtype)
+
+
+def _as_sigma(sigma: Any, n: int) -> Union[float, Array]:
+    """One positive float (no type of its own: float32 stays float32), or positive (n, 1)."""
+    if np.ndim(sigma) == 0:
+        return as_number(sigma, "sigma", above=0.0)
+    sigma = as_shaped(sigma, "sigma", (n,))
+    if not (sigma > 0).all():
+        raise ValueError(f"sigma must be > 0 in every row, got {sigma.min()} at row {int(sigma.argmin())}")
+    return sigma[:, None]
