@@ -1,0 +1,19 @@
+"""Samplers: one per file, a pure step and a run over all chains. They know a score, and no models."""
+
+from ._chains import DivergenceError
+from .gradient_ascent import AscentResult, gradient_ascent, gradient_ascent_step
+from .langevin import LangevinResult, langevin, langevin_step
+from .langevin_law import LangevinLaw, langevin_law, stationary_covariance
+
+__all__ = [
+    "AscentResult",
+    "DivergenceError",
+    "LangevinLaw",
+    "LangevinResult",
+    "gradient_ascent",
+    "gradient_ascent_step",
+    "langevin",
+    "langevin_law",
+    "langevin_step",
+    "stationary_covariance",
+]

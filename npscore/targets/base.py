@@ -1,0 +1,116 @@
+"""What every target density offers, and what a new one must provide.
+
+A new target subclasses `Target`, is a frozen dataclass, and provides six things:
+
+- ``d``: the dimension,
+- ``_log_prob(x) -> (n,)``, ``_score(x) -> (n, d)``, ``_score_divergence(x) -> (n,)`` on a checked ``(n, d)``
+  batch, written so that complex x passes (no ``abs``, ``conj`` or comparison on data; branch on ``x.real``
+  and only between analytic pieces), in the type of x (`like` casts a parameter to it),
+- ``_sample(n, rng) -> (n, d)`` in float64,
+- ``quadrature(order) -> Quadrature(nodes, weights)``,
+
+and, where they exist, ``mean`` (d,) and ``cov`` (d, d). The tests then apply to it as they stand: the score
+is the complex-step gradient of log_prob, the divergence the complex-step trace of the score.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from .._validation import as_array, as_batch, as_count, as_rng
+from .quadrature import Quadrature
+
+Array = np.ndarray
+
+# log 2π in the widest type at hand: np.pi is rounded to float64.
+LOG_2PI = np.log(8 * np.arctan(np.longdouble(1)))
+
+
+class Target(ABC):
+    """A density p on R^d that knows its log, its score, the divergence of that score, and how to sample.
+
+    ``x`` is ``(n, d)`` with rows as samples, real or complex; float32, float64 and longdouble keep their
+    type (parameters are cast to it) and integers become float64. TypeError or ValueError otherwise.
+    """
+
+    @property
+    @abstractmethod
+    def d(self) -> int:
+        """The dimension."""
+
+    def log_prob(self, x: Any) -> Array:
+        """log p(x), normalised, shape ``(n,)``; −inf where p is 0 or log p is below the float range."""
+        return self._evaluate(self._log_prob, x)
+
+    def score(self, x: Any) -> Array:
+        """s(x) = +∇ₓ log p(x), shape ``(n, d)``  (eq-1.1)."""
+        return self._evaluate(self._score, x)
+
+    def score_divergence(self, x: Any) -> Array:
+        """∇·s(x) = Δ log p(x) = tr ∂s/∂x, shape ``(n,)``."""
+        return self._evaluate(self._score_divergence, x)
+
+    def sample(self, n: int, *, rng: Any) -> Array:
+        """n independent draws, shape ``(n, d)``, float64; ``rng`` is a Generator or a seed."""
+        return self._sample(as_count(n, "n"), as_rng(rng))
+
+    @abstractmethod
+    def quadrature(self, order: int) -> Quadrature:
+        """Nodes ``(m, d)`` and weights ``(m,)``, summing to 1, so that E f ≈ ``(weights * f(nodes)).sum()``.
+
+        ``order`` ≥ 2 is the number of nodes per dimension and per smooth piece of the density. ValueError
+        where the grid would exceed `quadrature.MAX_NODES`.
+        """
+
+    @abstractmethod
+    def _log_prob(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def _score(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def _score_divergence(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
+
+    def _evaluate(self, function: Any, x: Any) -> Array:
+        """``function`` on the checked batch; a value beyond the float range is ±inf or 0, without a warning.
+
+        Complex arithmetic has no such limits (its ∞ times a number is NaN): there NaN stands for them.
+        """
+        x = as_batch(x, "x", d=self.d, allow_complex=True)
+        invalid = "ignore" if x.dtype.kind == "c" else "warn"
+        with np.errstate(over="ignore", under="ignore", invalid=invalid):
+            return function(x)
+
+
+def like(value: Any, x: Array) -> Any:
+    """``value`` in the real type of x: parameters follow the data, never the other way round."""
+    dtype = x.real.dtype
+    return value.astype(dtype) if isinstance(value, np.ndarray) else dtype.type(value)
+
+
+def square_norm(y: Array, axis: int = -1) -> Array:
+    """Σ y² along an axis, without a modulus, so that complex steps pass."""
+    return (y * y).sum(axis=axis)
+
+
+def as_vector(value: Any, name: str) -> Array:
+    """A non-empty ``(d,)`` array."""
+    array = as_array(value, name)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must have shape (d,) with d >= 1, got shape {array.shape}")
+    return array
+
+
+def set_fields(target: Target, **fields: Any) -> None:
+    """Fill a frozen dataclass once: arrays as read-only copies in float64 or wider."""
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            value = value.astype(np.promote_types(value.dtype, np.float64))
+            value.setflags(write=False)
+        object.__setattr__(target, name, value)

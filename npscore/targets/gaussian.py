@@ -1,0 +1,88 @@
+"""The Gaussian: the one density for which everything in this library is known in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._validation import as_choice, as_covariance, as_positive
+from .base import LOG_2PI, Target, as_vector, like, set_fields, square_norm
+from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor
+from .whitening import Whitening, whitening
+
+Array = np.ndarray
+
+GAUSSIAN_RULES = {"trapezoid": gaussian_trapezoid, "gauss-hermite": gauss_hermite}
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(Target):
+    """N(mean, cov) on R^d: ``mean`` (d,), ``cov`` (d, d) symmetric positive definite.
+
+    log p = −½ (x − μ)ᵀ P (x − μ) − ½ log det 2πΣ, with P = Σ⁻¹;  s = P (μ − x);  ∇·s = −tr P.
+    """
+
+    mean: Array
+    cov: Array
+    _white: Whitening = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        mean = as_vector(self.mean, "mean")
+        cov, _ = as_covariance(self.cov, "cov", mean.size)
+        set_fields(self, mean=mean, cov=cov, _white=whitening(cov, "cov"))
+
+    @property
+    def d(self) -> int:
+        """The dimension."""
+        return self.mean.size
+
+    @property
+    def precision(self) -> Array:
+        """P = Σ⁻¹, shape ``(d, d)``."""
+        return self._white.precision.astype(self.cov.dtype)
+
+    def smoothed(self, sigma: float) -> Gaussian:
+        """The density of x + sigma·z, z ~ N(0, I): N(mean, cov + sigma² I), DSM's target (eq-1.17)."""
+        sigma = as_positive(sigma, "sigma")
+        return Gaussian(self.mean, self.cov + sigma * sigma * np.eye(self.d))  # eq-1.17
+
+    def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
+        """The tensor rule x = μ + L z of order**d nodes, ``rule`` "trapezoid" or "gauss-hermite".
+
+        The trapezoid rule is right to 1e-13 for low moments from order 25 on, and on tanh networks converges
+        geometrically where Gauss–Hermite (order ≤ 300) does not (eq-1.18, eq-1.19).
+        """
+        z, weights = standard_grid(order, self.d, rule)
+        return Quadrature(push_forward(z, self.mean, self._white.factor), weights)
+
+    def _log_prob(self, x: Array) -> Array:
+        y = (x - like(self.mean, x)) @ like(self._white.inverse, x).T  # (n, d), whitened
+        return -0.5 * square_norm(y) - like(log_normaliser(self._white), x)  # eq-1.8
+
+    def _score(self, x: Array) -> Array:
+        return (like(self.mean, x) - x) @ like(self._white.precision, x)  # eq-1.8
+
+    def _score_divergence(self, x: Array) -> Array:
+        return np.full(len(x), -like(np.trace(self._white.precision), x), dtype=x.dtype)  # eq-1.8
+
+    def _sample(self, n: int, rng: np.random.Generator) -> Array:
+        return push_forward(rng.standard_normal((n, self.d)), self.mean, self._white.factor)
+
+
+def standard_grid(order: Any, d: int, rule: str, pieces: int = 1) -> Quadrature:
+    """The named rule for N(0, I) on R^d; ``pieces`` is how many such grids the caller will join."""
+    rule = as_choice(rule, "rule", GAUSSIAN_RULES)
+    order = as_order(order, d, pieces)
+    return tensor([GAUSSIAN_RULES[rule](order)] * d)
+
+
+def push_forward(z: Array, mean: Array, factor: Array) -> Array:
+    """μ + L z for every row of z, in float64."""
+    return mean.astype(np.float64) + z @ factor.astype(np.float64).T
+
+
+def log_normaliser(white: Whitening) -> np.longdouble:
+    """½ log det 2πΣ."""
+    return 0.5 * (len(white.factor) * LOG_2PI + white.log_det)

@@ -1,0 +1,203 @@
+"""The Gaussian mixture: many modes, an exact score, and exact smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._validation import as_array, as_covariance, as_positive, as_shaped
+from .base import Target, as_vector, like, set_fields, square_norm
+from .gaussian import log_normaliser, push_forward, standard_grid
+from .quadrature import Quadrature
+from .whitening import whitening
+
+Array = np.ndarray
+
+# Rows further than √FAR standard deviations from every mean take the exact differences of `_far_log_ratios`;
+# below that the plain difference of two logarithms is right to 1e-13.
+FAR = 1e3
+BLOCK = 2**16  # entries of a (K, d, rows) temporary: small enough to stay in cache
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture(Target):
+    """Σₖ πₖ N(μₖ, Σₖ) on R^d: ``weights`` (K,) > 0 summing to 1, ``means`` (K, d), ``covs`` (K, d, d).
+
+    With rₖ(x) the posterior probability of component k and sₖ, divₖ its score and divergence:
+    s = Σ rₖ sₖ;  ∇·s = Σ rₖ (divₖ + ‖sₖ‖²) − ‖s‖², computed as Σ rₖ (divₖ + ‖sₖ − s‖²), which does not
+    cancel in the tails. Weights must sum to 1 within 1e-8 and are then normalised to the last digit.
+    """
+
+    weights: Array
+    means: Array
+    covs: Array
+    _inverses: Array = field(init=False, repr=False)  # (K, d, d), Wₖ with Pₖ = WₖᵀWₖ
+    _factors: Array = field(init=False, repr=False)  # (K, d, d), Lₖ = Wₖ⁻¹
+    _offsets: Array = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ
+    _precisions: Array = field(init=False, repr=False)  # (K, d, d), Pₖ
+
+    def __post_init__(self) -> None:
+        weights, means = _as_probabilities(self.weights), as_array(self.means, "means")
+        if means.ndim != 2 or means.shape[0] != weights.size or means.shape[1] == 0:
+            raise ValueError(f"means must have shape ({weights.size}, d), got shape {means.shape}")
+        d = means.shape[1]
+        covs = as_shaped(self.covs, "covs", (weights.size, d, d))
+        covs = np.stack([as_covariance(cov, f"covs[{k}]", d)[0] for k, cov in enumerate(covs)])
+        whites = [whitening(cov, f"covs[{k}]") for k, cov in enumerate(covs)]
+        set_fields(
+            self,
+            weights=weights,
+            means=means,
+            covs=covs,
+            _inverses=np.stack([white.inverse for white in whites]),
+            _factors=np.stack([white.factor for white in whites]),
+            _offsets=np.log(weights.astype(np.longdouble)) - np.array([log_normaliser(w) for w in whites]),
+            _precisions=np.stack([white.precision for white in whites]),
+        )
+
+    @property
+    def d(self) -> int:
+        """The dimension."""
+        return self.means.shape[1]
+
+    @property
+    def mean(self) -> Array:
+        """Σ πₖ μₖ, shape ``(d,)``."""
+        return self.weights @ self.means
+
+    @property
+    def cov(self) -> Array:
+        """Σ πₖ (Σₖ + (μₖ − μ)(μₖ − μ)ᵀ), shape ``(d, d)``."""
+        spread = self.means - self.mean  # (K, d)
+        return np.tensordot(self.weights, self.covs, 1) + (self.weights * spread.T) @ spread
+
+    def smoothed(self, sigma: float) -> GaussianMixture:
+        """The density of x + sigma·z, z ~ N(0, I): every covariance grows by sigma² I (eq-1.17)."""
+        sigma = as_positive(sigma, "sigma")
+        return GaussianMixture(
+            self.weights, self.means, self.covs + sigma * sigma * np.eye(self.d)
+        )  # eq-1.17
+
+    def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
+        """The components' rules side by side, K · order**d nodes, ``rule`` as for the Gaussian."""
+        z, weights = standard_grid(order, self.d, rule, pieces=len(self.weights))
+        nodes = [push_forward(z, mean, factor) for mean, factor in zip(self.means, self._factors)]
+        shares = self.weights.astype(np.float64)
+        return Quadrature(np.concatenate(nodes), np.multiply.outer(shares, weights).ravel())
+
+    def _log_prob(self, x: Array) -> Array:
+        def block(rows: Array) -> Array:
+            top, log_ratios = self._log_ratios(rows, self._whitened(rows))
+            return top + np.log(np.exp(log_ratios).sum(axis=0))
+
+        return _by_blocks(block, x, self.means.size)
+
+    def _score(self, x: Array) -> Array:
+        def block(rows: Array) -> Array:
+            y = self._whitened(rows)
+            scores = -like(self._inverses, rows).transpose(0, 2, 1) @ y  # (K, d, n)
+            return _average(self._responsibilities(rows, y), scores).T  # eq-1.9
+
+        return _by_blocks(block, x, self.means.size)
+
+    def _score_divergence(self, x: Array) -> Array:
+        def block(rows: Array) -> Array:
+            r = self._responsibilities(rows, self._whitened(rows))
+            gaps = self._score_gaps(rows, r.real.argmax(axis=0))
+            deviation = gaps - _average(r, gaps)  # (K, d, n), sₖ − s
+            traces = np.trace(self._precisions, axis1=1, axis2=2)  # (K,)
+            return (r[:, None] * deviation * deviation).sum(axis=(0, 1)) - like(traces, rows) @ r  # eq-1.10
+
+        return _by_blocks(block, x, self.means.size)
+
+    def _sample(self, n: int, rng: np.random.Generator) -> Array:
+        labels = rng.choice(len(self.weights), size=n, p=self.weights.astype(np.float64))  # (n,)
+        x = rng.standard_normal((n, self.d))
+        for k, (mean, factor) in enumerate(zip(self.means, self._factors)):
+            x[labels == k] = push_forward(x[labels == k], mean, factor)
+        return x
+
+    def _whitened(self, x: Array) -> Array:
+        """yₖ = Wₖ (x − μₖ), shape ``(K, d, n)``: samples last, so that sums over d run along memory."""
+        columns = np.ascontiguousarray(x.T)  # (d, n); BLAS wants the products below in C order
+        return like(self._inverses, x) @ (columns - like(self.means, x)[:, :, None])
+
+    def _responsibilities(self, x: Array, y: Array) -> Array:
+        """rₖ = πₖ pₖ(x)/p(x), the probability that x came from component k, ``(K, n)``."""
+        r = np.exp(self._log_ratios(x, y)[1])
+        return r / r.sum(axis=0)
+
+    def _score_gaps(self, x: Array, reference: Array) -> Array:
+        """sₖ − sⱼ = (Pⱼ − Pₖ)(x − μⱼ) + Pₖ (μₖ − μⱼ), j the reference of each row, ``(K, d, n)``.
+
+        Formed without sₖ and sⱼ, which far from the means are huge and nearly equal.
+        """
+        precisions, means = like(self._precisions, x), like(self.means, x)
+        gaps = np.empty((*means.shape, len(x)), dtype=x.dtype)
+        for j in np.unique(reference):
+            rows = reference == j
+            shift = precisions @ (means - means[j])[:, :, None]  # (K, d, 1)
+            gaps[:, :, rows] = (precisions[j] - precisions) @ (x[rows] - means[j]).T + shift
+        return gaps
+
+    def _log_ratios(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """A reference log-density ``(n,)`` for each row, and log πₖ pₖ less it, ``(K, n)``, 0 at its largest.
+
+        The reference is chosen by the real part: a complex step never changes the branch.
+        """
+        squares = square_norm(y, axis=1)  # (K, n)
+        with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
+            log_terms = like(self._offsets, x)[:, None] - 0.5 * squares
+            top = np.take_along_axis(log_terms, log_terms.real.argmax(axis=0)[None], axis=0)[0]  # (n,)
+            log_ratios = log_terms - top
+        far = np.flatnonzero(squares.real.min(axis=0) > FAR)
+        if far.size:
+            top[far], log_ratios[:, far] = self._far_log_ratios(x[far], y[:, :, far])
+        return top, log_ratios
+
+    def _far_log_ratios(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The same where each log-density is huge and only their differences matter.
+
+        ‖yₖ‖² − ‖yⱼ‖² = u·(u + 2yⱼ) with u = yₖ − yⱼ = (Wₖ − Wⱼ)(x − μⱼ) + Wₖ (μⱼ − μₖ), in which the part
+        common to both is never formed: components of equal covariance are told apart at any distance.
+        Squares are taken in units of the largest |y|, so that they overflow only as a whole.
+        """
+        inverses, means, offsets = (like(a, x) for a in (self._inverses, self.means, self._offsets))
+        unit = np.abs(y.real).max(axis=(0, 1))  # (n,)
+        nearest = square_norm(y.real / unit, axis=1).argmin(axis=0)  # (n,)
+        top, log_ratios = np.empty_like(x[:, 0]), np.empty_like(y[:, 0])
+        for j in np.unique(nearest):
+            rows = nearest == j
+            y_j, scale = y[j][:, rows], unit[rows]  # (d, rows), (rows,)
+            shift = inverses @ (means[j] - means)[:, :, None]  # (K, d, 1)
+            u = (inverses - inverses[j]) @ (x[rows] - means[j]).T + shift  # (K, d, rows)
+            gaps = (u * ((u + 2 * y_j) / scale)).sum(axis=1) * scale  # (K, rows)
+            ratios = np.nan_to_num((offsets - offsets[j])[:, None] - 0.5 * gaps, nan=np.nan)  # eq-1.27
+            largest = ratios.real.max(axis=0)
+            top[rows] = offsets[j] - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + largest
+            log_ratios[:, rows] = ratios - largest
+        return top, log_ratios
+
+
+def _as_probabilities(value: Any) -> Array:
+    weights = as_vector(value, "weights")
+    if not (weights > 0).all():
+        raise ValueError(f"weights must be positive, got {weights.min()} at index {int(weights.argmin())}")
+    if not np.abs(weights.sum() - 1) <= 1e-8:
+        raise ValueError(f"weights must sum to 1, got a sum of {weights.sum()!r}")
+    return weights / weights.sum()
+
+
+def _average(r: Array, values: Array) -> Array:
+    """Σₖ rₖ vₖ for v ``(K, d, n)``."""
+    return (r[:, None] * values).sum(axis=0)
+
+
+def _by_blocks(function: Callable[[Array], Array], x: Array, row_size: int) -> Array:
+    """``function`` on blocks of rows, so that the ``(K, d, rows)`` temporaries stay in cache."""
+    step = max(1, BLOCK // row_size)
+    blocks = [function(x[start : start + step]) for start in range(0, len(x), step)]
+    return np.ascontiguousarray(np.concatenate(blocks))
