@@ -19,7 +19,8 @@ class Progress:
     ):
         self.label, self.total = label, total
         self.stream = sys.stderr if stream is None else stream
-        self.enabled = self.stream.isatty() if enabled is None else enabled
+        terminal = self.stream is not None and self.stream.isatty()  # None: no console at all (pythonw)
+        self.enabled = terminal if enabled is None else enabled and self.stream is not None
         self._last_time, self._width = 0.0, 0
 
     def __enter__(self) -> Progress:

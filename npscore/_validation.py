@@ -10,6 +10,7 @@ and float16 become float64. Nothing here writes to its argument.
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
@@ -25,8 +26,8 @@ class NotFiniteError(ValueError):
 def as_array(value: Any, name: str, *, allow_complex: bool = False, finite: bool = True) -> Array:
     """A numeric array of a floating type: TypeError for text, objects, booleans and ragged lists."""
     try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:  # ragged nested sequences, or a foreign array that refuses
+        array = value if isinstance(value, np.ndarray) else _asarray(value)
+    except (ValueError, TypeError, Warning) as error:  # ragged sequences, or a foreign array that refuses
         raise TypeError(f"{name} must be a rectangular array of numbers, got {_show(value)}") from error
     if array.dtype.kind not in ("iufc" if allow_complex else "iuf"):
         raise TypeError(f"{name} must hold real numbers, got {_show(value)} of dtype {array.dtype}")
@@ -190,6 +191,13 @@ def call_score(
     if s.shape != x.shape:
         raise ValueError(f"{name}(x) must have the shape of x, {x.shape}, got shape {s.shape}")
     return s
+
+
+def _asarray(value: Any) -> Array:
+    """``np.asarray``, with NumPy < 1.24 made to refuse ragged sequences as later versions do."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Creating an ndarray from ragged")
+        return np.asarray(value)
 
 
 def _is_real_scalar(value: Any) -> bool:

@@ -136,7 +136,9 @@ def _quantile_pairs(n: int, m: int) -> tuple[Array, Array, Array]:
     the merge is exact. Returns, per interval, the index into sorted x, that into sorted y, and its length.
     """
     units = math.lcm(n, m)
-    edges = np.union1d(np.arange(n + 1) * (units // n), np.arange(m + 1) * (units // m))
+    steps_x = np.arange(n + 1, dtype=np.int64) * (units // n)  # (n + 1,)
+    steps_y = np.arange(m + 1, dtype=np.int64) * (units // m)  # (m + 1,)
+    edges = np.union1d(steps_x, steps_y)  # (n_intervals + 1,)
     return edges[:-1] // (units // n), edges[:-1] // (units // m), np.diff(edges) / units
 
 

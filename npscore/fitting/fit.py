@@ -1,0 +1,196 @@
+"""``fit``: from a model and rows of data to a fitted model, reproducibly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from .._atomic import PathLike, as_path
+from .._validation import as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
+from ..datasets.rounding import dequantise, warn_if_rounded
+from ..datasets.splitting import train_validation_split
+from ..models.base import ScoreModel
+from ..stochastic import Objective, named_objective
+from .adam import run_adam
+from .checkpoint import Checkpoint
+from .lbfgs import run_lbfgs
+from .problem import Callback, Problem, State, first_state
+from .result import FitResult, Recorder
+from .settings import Settings, checked_jitter
+
+Array = np.ndarray
+
+
+def fit(
+    model: ScoreModel,
+    x: Any,
+    objective: Union[str, Objective] = "ism",
+    *,
+    steps: int = 2000,
+    batch_size: int = 128,
+    rng: Any = None,
+    optimizer: str = "adam",
+    learning_rate: float = 3e-3,
+    schedule: str = "cosine",
+    clip_norm: Optional[float] = None,
+    weight_decay: float = 0.0,
+    ema: Optional[float] = None,
+    sigma: Optional[float] = None,
+    n_probes: int = 1,
+    probe: str = "rademacher",
+    jitter: Any = 0.0,
+    validation: Any = None,
+    validate_every: Optional[int] = None,
+    patience: Optional[int] = None,
+    columns: Optional[Sequence[str]] = None,
+    checkpoint: Optional[PathLike] = None,
+    checkpoint_every: Optional[int] = None,
+    resume: bool = False,
+    callback: Callback = None,
+    progress: Optional[bool] = None,
+) -> FitResult:
+    """Fit a score model to rows of data: ``run = fit(model, x, objective="ism", steps=2000, rng=0)``.
+
+    x is (n, d), in the units the model is to work in (standardise first); it is computed with in the model's
+    floating type. A seed for ``rng`` makes the run reproducible bit for bit on one machine.
+
+    objective
+        "ism" (exact trace), "ssm", "ssm-vr" (``n_probes`` probes of law ``probe``), "dsm" (noise ``sigma``), or any
+        callable (model, batch, rng) -> LossGrad.
+    optimizer
+        "adam" over shuffled minibatches, with ``learning_rate`` under a "cosine" or "constant" ``schedule``,
+        ``clip_norm`` (global norm), decoupled ``weight_decay`` and ``ema`` (decay of the averaged weights); or
+        "lbfgs" on the full batch, at most ``steps`` iterations, where those and ``batch_size`` play no part.
+        L-BFGS needs one fixed loss: noise, probes and jitter are drawn once.
+    jitter
+        Standard deviation(s) of fresh Gaussian noise added to every batch, in the units of x: dequantisation.
+        Rounded data without it draws a ``RoundedDataWarning`` naming the column (by ``columns``), because ISM is
+        unbounded below there. The model then learns the score of the jittered density.
+    validation, patience
+        Held-out rows (nv, d), or the fraction of x to hold out. Their exact ISM, after one fixed draw of the noise
+        that training sees (``jitter``, and ``sigma`` for "dsm"), picks the model that is returned;
+        ``patience`` looks without a better one end the run. A look every ``validate_every`` steps.
+    checkpoint, checkpoint_every, resume
+        A file that holds the whole state, written at the start, every so many steps (default: a tenth of ``steps``)
+        and at the end. With ``resume=True`` and the same arguments a run goes on from it, bit for bit as if it
+        had never stopped (a seed, or a Generator fresh from one, is part of that); with ``resume=False`` an
+        existing file is an error, so that nothing is lost. Adam only.
+    callback, progress
+        ``callback(step, loss, model)`` after each step, with the parameters it led to, ends the run by
+        returning True. A progress line is shown on a terminal only, unless ``progress`` insists.
+
+    Ctrl-C ends the run and returns the best model so far, ``stopped="interrupted"``. Raises
+    NonFiniteLossError (with the last good state in ``.result``) where the loss is no longer finite,
+    FileFormatError for a damaged checkpoint, and ValueError or TypeError naming the argument for bad input.
+    """
+    rng = as_rng(rng)
+    if not isinstance(model, ScoreModel) or model.dtype.kind != "f":
+        raise TypeError(f"model must be an npscore model with real parameters, got {type(model).__name__}")
+    x = _rows(x, "x", model)
+    settings = Settings(
+        objective=objective if isinstance(objective, str) else "callable",
+        steps=steps,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        clip_norm=clip_norm,
+        weight_decay=weight_decay,
+        ema=ema,
+        sigma=sigma,
+        n_probes=n_probes,
+        probe=probe,
+        jitter=tuple(checked_jitter(jitter, model.d).tolist()),
+        validate_every=validate_every,
+        patience=patience,
+    )
+    if callback is not None:
+        as_callable(callback, "callback", "(step, loss, model)")
+    if progress is not None:
+        as_flag(progress, "progress")
+    problem = _problem(model, x, objective, validation, settings, rng)
+    if settings.objective != "dsm":
+        warn_if_rounded(x, columns, jitter=settings.jitter, stacklevel=3)
+    if optimizer == "lbfgs":
+        if checkpoint is not None:
+            raise ValueError(f"checkpoint must be None with optimizer 'lbfgs', got {checkpoint!r}")
+        return run_lbfgs(problem, rng, callback=callback, progress=progress)
+    every = max(1, settings.steps // 10) if checkpoint_every is None else checkpoint_every
+    every = as_count(every, "checkpoint_every")
+    state, record, save = _start(problem, rng, checkpoint, as_flag(resume, "resume"))
+    return run_adam(
+        problem, state, record, rng, callback=callback, save=save, save_every=every, progress=progress
+    )
+
+
+def _rows(value: Any, name: str, model: ScoreModel) -> Array:
+    """Clean rows in the model's floating type."""
+    rows = as_batch(value, name, d=model.d)
+    with np.errstate(over="ignore"):
+        return as_batch(rows.astype(model.dtype, copy=False), f"{name} in the model's {model.dtype}")
+
+
+def _problem(
+    model: ScoreModel, x: Array, objective: Any, validation: Any, settings: Settings, rng: np.random.Generator
+) -> Problem:
+    """Split off and perturb the held-out rows, and bind objective and dequantisation."""
+    seed = rng.bit_generator.state
+    jitter = np.array(settings.jitter, dtype=x.dtype)
+
+    def perturb(batch: Array, rng: np.random.Generator) -> Array:
+        return dequantise(batch, jitter, rng=rng) if jitter.any() else batch
+
+    drawn = _objective(objective, settings)
+    train, held_out = _split(model, x, validation, settings, rng)
+    if held_out is not None:
+        held_out = perturb(held_out, rng)
+        if settings.sigma is not None:  # DSM learns the smoothed density's score: judge it there
+            held_out = dequantise(held_out, settings.sigma, rng=rng)
+    return Problem(model, train, held_out, drawn, perturb, settings, seed)
+
+
+def _objective(objective: Any, settings: Settings) -> Objective:
+    if isinstance(objective, str):
+        return named_objective(
+            objective, sigma=settings.sigma, n_probes=settings.n_probes, probe=settings.probe
+        )
+    if settings.sigma is not None:
+        raise ValueError(
+            f"sigma must be None unless objective is 'dsm', got {settings.sigma} with a callable"
+        )
+    return as_callable(objective, "objective", "(model, batch, rng) -> LossGrad, or a name")
+
+
+def _split(
+    model: ScoreModel, x: Array, validation: Any, settings: Settings, rng: np.random.Generator
+) -> tuple[Array, Optional[Array]]:
+    if validation is None:
+        if settings.patience is not None:
+            raise ValueError(
+                f"patience must be None without validation rows to watch, got {settings.patience}"
+            )
+        return x, None
+    if as_array(validation, "validation").ndim == 0:
+        return train_validation_split(x, as_number(validation, "validation", above=0.0, below=1.0), rng=rng)
+    return x, _rows(validation, "validation", model)
+
+
+def _start(
+    problem: Problem, rng: np.random.Generator, path: Optional[PathLike], resume: bool
+) -> tuple[State, Recorder, Callable[[State, Recorder], None]]:
+    """The first state, or the checkpoint's, with its history; and where to save the next ones."""
+    if path is None:
+        if resume:
+            raise ValueError("resume must be False without a checkpoint file to resume from, got True")
+        return first_state(problem, rng), Recorder(), lambda state, record: None
+    if os.path.exists(as_path(path, "checkpoint")) and not resume:
+        raise ValueError(f"checkpoint must be a new file unless resume=True, got existing {os.fspath(path)}")
+    checkpoint = Checkpoint(path, problem)
+    if os.path.exists(path):
+        return (*checkpoint.load(rng), checkpoint.save)
+    state, record = first_state(problem, rng), Recorder()
+    checkpoint.save(state, record)  # now, so that a path that cannot be written costs no training
+    return state, record, checkpoint.save

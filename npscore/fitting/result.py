@@ -1,0 +1,94 @@
+"""What a fit gives back: the model, and the history of how it came about."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from ..models.base import ScoreModel
+
+Array = np.ndarray
+
+
+class History(NamedTuple):
+    """A fit step by step, as arrays. Steps count from 1.
+
+    ``step``, ``loss`` (of that step's batch, before the step; L-BFGS: after it), ``grad_norm`` (likewise, and
+    before clipping) and ``learning_rate`` (L-BFGS has none: NaN) have one entry a step; ``validation_step`` and
+    ``validation_loss`` (held-out ISM) one for each look at the held-out rows, the first at step 0.
+    """
+
+    step: Array
+    loss: Array
+    grad_norm: Array
+    learning_rate: Array
+    validation_step: Array
+    validation_loss: Array
+
+
+class FitResult(NamedTuple):
+    """The outcome of ``fit``.
+
+    ``model`` is the best by held-out ISM where there were held-out rows, else the last (averaged, with
+    ``ema``); ``final_model`` the last either way. ``best_step`` is where ``model`` was reached,
+    ``validation_loss`` its held-out ISM (None without a look at held-out rows). ``stopped`` says why the run
+    ended: "steps", "patience", "callback", "interrupted" (Ctrl-C), "not finite" (in a NonFiniteLossError), and of
+    L-BFGS "converged" or "line search" (no lower loss was found along the gradient: usually the end of precision).
+    """
+
+    model: ScoreModel
+    final_model: ScoreModel
+    history: History
+    best_step: int
+    validation_loss: Optional[float]
+    stopped: str
+
+
+class NonFiniteLossError(FloatingPointError):
+    """A loss, its gradient or the parameters stopped being finite.
+
+    ``step`` says when, ``result`` holds the last good state.
+    """
+
+    def __init__(self, step: int, what: str, result: FitResult):
+        super().__init__(
+            f"{what} at step {step}; the model of step {result.best_step} is kept in .result "
+            "(a smaller learning_rate, clip_norm, or jitter on rounded data usually helps)"
+        )
+        self.step, self.result = step, result
+
+
+class Recorder:
+    """Collects the history while a fit runs. Appends only: what is valid is for the state's counts to say."""
+
+    def __init__(self, history: Optional[History] = None):
+        self._columns = [list(column) for column in history] if history else [[] for _ in History._fields]
+
+    def step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
+        """One line of training."""
+        for column, value in zip(self._columns, (step, loss, grad_norm, learning_rate)):
+            column.append(value)
+
+    def validation(self, step: int, loss: float) -> None:
+        """One look at the held-out rows."""
+        for column, value in zip(self._columns[4:], (step, loss)):
+            column.append(value)
+
+    @property
+    def last_loss(self) -> float:
+        """The loss of the last step."""
+        return self._columns[1][-1]
+
+    @property
+    def last_validation_loss(self) -> Optional[float]:
+        """The held-out ISM of the last look, None before there was one."""
+        return self._columns[5][-1] if self._columns[5] else None
+
+    def history(self, steps: int, looks: int) -> History:
+        """The first so many steps, and looks at the held-out rows."""
+        kinds = (int, float, float, float, int, float)
+        lengths = (steps, steps, steps, steps, looks, looks)
+        return History(
+            *(np.array(c[:length], dtype=kind) for c, length, kind in zip(self._columns, lengths, kinds))
+        )
