@@ -1,0 +1,33 @@
+"""What every figure script shares: a quick mode, and the numbers written beside the picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from npscore._atomic import atomic_write
+from npscore.plots import save_figure
+
+HERE = Path(__file__).parent
+
+
+def options(description: str) -> argparse.Namespace:
+    """``--quick`` runs everything small, for a smoke test; ``--out`` is where the files go."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--quick", action="store_true", help="small and fast: the picture is not the committed one"
+    )
+    parser.add_argument("--out", type=Path, default=HERE, help="folder to write to [beside the script]")
+    return parser.parse_args()
+
+
+def write(figure: Any, numbers: dict[str, Any], out: Path, name: str) -> None:
+    """NAME.png and NAME.json, the numbers that the picture shows."""
+    out.mkdir(parents=True, exist_ok=True)
+    save_figure(figure, out / f"{name}.png", dpi=80)
+    with atomic_write(out / f"{name}.json", "w") as file:
+        json.dump(numbers, file, indent=1)
+        file.write("\n")
+    print(f"{name}: {numbers.get('claim', '')}")
