@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Union
 
 import numpy as np
 
@@ -26,36 +25,30 @@ def real_dtype(dtype: np.dtype) -> np.dtype:
     return np.finfo(dtype).dtype
 
 
-def pi(dtype: np.dtype) -> np.floating:
-    """π in the precision of ``dtype``, a real scalar also where ``dtype`` is complex."""
-    return real_dtype(dtype).type(PI)
+def number(digits: str, dtype: np.dtype) -> np.floating:
+    """A constant in the precision of ``dtype``: a real scalar also where ``dtype`` is complex."""
+    return real_dtype(dtype).type(digits)
 
 
 def fold(z: Array) -> Array:
-    """|z| continued from the real line: z where Re z ≥ 0, −z elsewhere."""
-    return np.where(z.real < 0, -z, z) if z.dtype.kind == "c" else np.abs(z)
+    """|z| continued from the real line: z where the sign of Re z is +, −z where it is −."""
+    return np.copysign(1.0, z.real) * z if z.dtype.kind == "c" else np.abs(z)
 
 
 def positive_part(z: Array, a: Array) -> Array:
-    """max(z, 0) for a = fold(z): (z + a)/2, exact, and continued from either half-line."""
-    out = np.multiply(z, 0.5)
-    out += 0.5 * a
-    return out
+    """max(z, 0) for a = fold(z), continued from either half-line: (z + a)/2, which is exact."""
+    return 0.5 * z + 0.5 * a
 
 
 def odd(g: Array, z: Array) -> Array:
-    """The odd function that is ``g`` ≥ 0 where Re z ≥ 0."""
-    return np.where(z.real < 0, -g, g) if z.dtype.kind == "c" else np.copysign(g, z)
+    """The odd function of z that is ``g``, a function of fold(z) that is ≥ 0 for real z, where Re z > 0."""
+    return np.copysign(1.0, z.real) * g if z.dtype.kind == "c" else np.copysign(g, z)
 
 
 def reflect(g: Array, z: Array) -> Array:
-    """The function with f(z) + f(−z) = 1 that is ``g`` where Re z < 0: no digit of a small g is lost."""
+    """The f with f(z) + f(−z) = 1 that is ``g``, a function of fold(z), where Re z < 0; keeps all digits of g."""
     sign = np.copysign(1.0, z.real)
-    out = sign * -g
-    sign *= 0.5
-    sign += 0.5  # 0 where Re z < 0, 1 elsewhere
-    out += sign
-    return out
+    return (0.5 + 0.5 * sign) - sign * g
 
 
 def clamp(z: Array, limit: float) -> Array:
@@ -78,29 +71,41 @@ def cube_limit(dtype: np.dtype) -> np.floating:
     return real_dtype(dtype).type(np.finfo(dtype).max ** 0.4)
 
 
-def exp_minus_product(b: Union[Array, float], a: Array) -> Array:
-    """exp(−b a) with a relative error that does not grow with b a; needs Re b a up to about exp_limit.
+def exp_minus_product(b: float, a: Array) -> Array:
+    """exp(−b a) for b > 0 and Re a ≥ 0, with a relative error that does not grow with b a.
 
     Rounding x = b a costs x·eps/2 in exp(−x): 300 units in the last place at x = 700. So split b = b₁ + b₂ and
-    a = a₁ + a₂ with b₁, a₁ of half the digits: b₁a₁ is exact and the rest small,
-    exp(−b a) = exp(−b₁a₁) exp(−(b₂a₁ + b a₂)).
+    a = a₁ + a₂ with b₁, a₁ of half the digits: b₁a₁ is exact and the rest is small,
+    exp(−b a) = exp(−b₁a₁) exp(−(b₂a₁ + b a₂)). Needs b a no larger than about `exp_limit`.
     """
-    if isinstance(b, float) and math.frexp(b)[0] == 0.5:  # a power of two: b a is exact as it is
+    if math.frexp(b)[0] == 0.5:  # a power of two: b a is exact as it is
         return np.exp(-b * a)
     a1 = _leading_half(a.real)
-    b1 = _leading_half(b.real) if isinstance(b, np.ndarray) else float(_leading_half(a1.dtype.type(b)))
-    rest = (b - b1) * a1
-    rest += b * (a - a1)
-    np.exp(np.negative(rest, out=rest), out=rest)
-    a1 = a1 * b1
-    rest *= np.exp(np.negative(a1, out=a1), out=a1)
-    return rest
+    b1 = float(_leading_half(a1.dtype.type(b)))
+    return np.exp((b1 - b) * a1 - b * (a - a1)) * np.exp(-b1 * a1)
+
+
+def logistic(a: Array) -> tuple[Array, Array, Array]:
+    """e = exp(−a), q = e/(1 + e) and p = e/(1 + e)², for Re a ≥ 0."""
+    e = np.exp(-a)
+    d = 1.0 + e
+    q = e / d
+    return e, q, q / d
 
 
 def gauss(a: Array, scale: float = 1.0) -> tuple[Array, Array]:
-    """(a capped, exp(−scale·a²)) for Re a ≥ 0 and scale a power of two: the cap is where exp is 0."""
+    """(a capped, exp(−scale·a²)) for Re a ≥ 0 and scale a power of two: the cap is where exp is 0.
+
+    a = h + l as in `exp_minus_product`: exp(−a²) = exp(−h²) exp(−l(a + h)) with h² exact.
+    """
     a = clamp(a, math.sqrt(exp_limit(a.dtype) / scale))
-    return a, exp_minus_product(a, a * scale)
+    h = _leading_half(a.real)
+    return a, np.exp(-scale * (a - h) * (a + h)) * np.exp(-scale * h * h)
+
+
+def ratio_to_root(z: Array, root: Array) -> Array:
+    """z/√(1 + z²) given the root; for complex z as tanh(arsinh z), whose derivative z⁻³ no z/root keeps."""
+    return np.tanh(np.arcsinh(z)) if z.dtype.kind == "c" else z / root
 
 
 def log1p(w: Array) -> Array:
@@ -129,13 +134,9 @@ def erfc(x: Array, gaussian: Array) -> Array:
     for node2, weight in rule:
         np.divide(weight, np.add(square, node2, out=term), out=term)
         total += term
-    total *= 2.0 * h / pi(x.dtype)
-    total *= x
-    total *= gaussian
-    e = np.exp(np.multiply(x, -2.0 * pi(x.dtype) / h, out=term), out=term)
-    e *= x.real < pi(x.dtype) / h
-    total += 2.0 * e / (1.0 + e)
-    return total
+    reach = number(PI, x.dtype) / h
+    e = np.exp(-2.0 * reach * x) * (x.real < reach)
+    return (2.0 / reach) * x * gaussian * total + 2.0 * e / (1.0 + e)
 
 
 def erf(z: Array, a: Array, gaussian: Array) -> Array:
@@ -155,7 +156,7 @@ def erf(z: Array, a: Array, gaussian: Array) -> Array:
 def _leading_half(x: Array) -> Array:
     """x rounded to half its digits (Veltkamp 1968), so that the product of two such is exact."""
     digits = 1 - round(math.log2(float(np.finfo(x.dtype).eps)))
-    shifted = x * (2.0 ** ((digits + 1) // 2) + 1.0)
+    shifted = x * x.dtype.type(2.0 ** ((digits + 1) // 2) + 1.0)
     return shifted - (shifted - x)
 
 

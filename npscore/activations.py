@@ -28,6 +28,99 @@ Array = np.ndarray
 Jet = Iterator[Array]
 
 
+def _tanh(z: Array) -> Jet:
+    # With e = exp(−2a): sech² z = 4/(eᵃ + e⁻ᵃ)² = 4e/(1 + e)², which cancels nothing; 1 − t² cancels all in the tail.
+    t = np.tanh(z)
+    yield t  # eq-6.1
+    with np.errstate(over="ignore"):  # 2a may pass the largest float: e is 0 long before
+        e = np.exp(-2.0 * special.fold(z))
+    d = 1.0 + e
+    s = 4.0 * e / (d * d)
+    yield s  # eq-6.1: φ′ = s = sech² z
+    yield -2.0 * t * s  # eq-6.1: φ″
+    yield s * (6.0 * t * t - 2.0)  # eq-6.1: φ‴
+
+
+def _softplus(z: Array, beta: float) -> Jet:
+    # log(1 + e^{βz}) = βz + log(1 + e^{−βz}), so φ = max(z, 0) + log(1 + e)/β with e = exp(−βa), 0 beyond the clamp.
+    a = special.fold(z)
+    near = special.clamp(a, special.exp_limit(z.dtype) / beta)
+    e = special.exp_minus_product(beta, near)
+    yield special.positive_part(z, a) + special.log1p(e) / beta  # eq-6.2
+    d = 1.0 + e
+    q = e / d
+    yield special.reflect(q, z)  # eq-6.2: φ′ = σ(βz)
+    d2 = beta * q / d
+    yield d2  # eq-6.2: φ″ = βσ(1 − σ)
+    yield -beta * d2 * special.odd(np.tanh((0.5 * beta) * near), z)  # eq-6.2: φ‴ = βφ″(1 − 2σ)
+
+
+def _sigmoid(z: Array) -> Jet:
+    # q = 1/(1 + eᵃ) is the smaller of σ(z) and σ(−z) = 1 − σ(z); p = σ(1 − σ); 1 − 2σ = −tanh(z/2), exact near 0.
+    _, q, p = special.logistic(special.fold(z))
+    yield special.reflect(q, z)  # eq-6.3
+    yield p  # eq-6.3: φ′
+    t = np.tanh(0.5 * z)
+    yield -p * t  # eq-6.3: φ″ = p(1 − 2σ)
+    yield p * (1.5 * t * t - 0.5)  # eq-6.3: φ‴ = p(1 − 6p)
+
+
+def _silu(z: Array) -> Jet:
+    # zσ(z) = max(z, 0) − aq. φ′ = σ + zσ′ is q − ap = p(1 + e − a) for z < 0, 1 minus that for z > 0.
+    a = special.fold(z)
+    e, q, p = special.logistic(a)
+    aq = a * q
+    yield special.positive_part(z, a) - aq  # eq-6.4
+    yield special.reflect(p * (1.0 + e - a), z)  # eq-6.4: φ′
+    yield p * (2.0 - a + 2.0 * aq)  # eq-6.4: φ″ = p(2 − z tanh(z/2)) and tanh(a/2) = 1 − 2q
+    t = np.tanh(0.5 * z)
+    yield p * (z * (1.5 * t * t - 0.5) - 3.0 * t)  # eq-6.4: φ‴ = zσ‴ + 3σ″
+
+
+def _gelu(z: Array) -> Jet:
+    # zΦ(z) = max(z, 0) − aq, q = Φ(−a) = erfc(a/√2)/2. φ′ = Φ + zn is q − an for z < 0, 1 minus that for z > 0.
+    whole = special.fold(z)
+    a, gaussian = special.gauss(whole, 0.5)
+    q = 0.5 * special.erfc(a / np.sqrt(special.number("2", z.dtype)), gaussian)
+    yield special.positive_part(z, whole) - a * q  # eq-6.5
+    n = gaussian / np.sqrt(2.0 * special.number(special.PI, z.dtype))
+    yield special.reflect(q - a * n, z)  # eq-6.5: φ′
+    yield (2.0 - a * a) * n  # eq-6.5: φ″
+    yield (a * a - 4.0) * (z * n)  # eq-6.5: φ‴
+
+
+def _sin(z: Array) -> Jet:
+    sin = np.sin(z)
+    yield sin  # eq-6.6
+    cos = np.cos(z)
+    yield cos
+    yield -sin
+    yield -cos
+
+
+def _erf(z: Array) -> Jet:
+    a, gaussian = special.gauss(special.fold(z))
+    yield special.erf(z, a, gaussian)  # eq-6.7
+    d1 = (2.0 / np.sqrt(special.number(special.PI, z.dtype))) * gaussian
+    yield d1  # eq-6.7: φ′ = (2/√π) e^{−z²}
+    yield -2.0 * (z * d1)  # eq-6.7: φ″
+    yield (4.0 * a * a - 2.0) * d1  # eq-6.7: φ‴
+
+
+def _isru(z: Array) -> Jet:
+    # Beyond the clamp φ is ±1 and φ′ = |z|⁻³ below the smallest float, while z² is still finite.
+    z = special.clamp(z, special.cube_limit(z.dtype))
+    w = 1.0 + z * z
+    root = np.sqrt(w)
+    phi = special.ratio_to_root(z, root)
+    yield phi  # eq-6.8
+    v = 1.0 / w
+    d1 = v / root
+    yield d1  # eq-6.8: φ′ = (1 + z²)^{−3/2}
+    yield -3.0 * phi * v * v  # eq-6.8: φ″ = −3z(1 + z²)^{−5/2}
+    yield 3.0 * d1 * v * (4.0 * phi * phi - v)  # eq-6.8: φ‴ = (12z² − 3)(1 + z²)^{−7/2}
+
+
 def _identity(z: Array) -> Jet:
     yield z.copy()  # eq-6.9
     yield np.ones_like(z)
@@ -50,173 +143,20 @@ def _cube(z: Array) -> Jet:
     yield np.full_like(z, 6.0)
 
 
-def _sin(z: Array) -> Jet:
-    yield (sin := np.sin(z))  # eq-6.6
-    yield (cos := np.cos(z))
-    yield -sin
-    yield -cos
-
-
-def _tanh(z: Array) -> Jet:
-    # s = sech² z = 4/(eᵃ + e⁻ᵃ)² = 4e/(1 + e)² with e = e⁻²ᵃ: no difference of near-equals, where 1 − t² is one.
-    yield (t := np.tanh(z))  # eq-6.1
-    with np.errstate(over="ignore"):  # 2a may pass the largest float: e is 0 long before
-        e = -2.0 * special.fold(z)
-    np.exp(e, out=e)
-    s = 4.0 * e
-    e += 1.0
-    s /= e
-    s /= e
-    yield s  # eq-6.1: φ′ = s
-    d2 = t * s
-    d2 *= -2.0
-    yield d2  # eq-6.1: φ″ = −2ts
-    d3 = -6.0 * s
-    d3 += 4.0
-    d3 *= s
-    yield d3  # eq-6.1: φ‴ = s(6t² − 2) = s(4 − 6s)
-
-
-def _sigmoid(z: Array) -> Jet:
-    # q = 1/(1 + eᵃ) is the smaller of σ(z), σ(−z) = 1 − σ(z); p = σ(1 − σ); 1 − 2σ = −tanh(z/2), exact at 0 too.
-    _, q, p = _logistic(special.fold(z))
-    yield special.reflect(q, z)  # eq-6.3
-    yield p  # eq-6.3: φ′ = p
-    d2 = np.tanh(-0.5 * z)
-    d2 *= p
-    yield d2  # eq-6.3: φ″ = −p tanh(z/2)
-    d3 = -6.0 * p
-    d3 += 1.0
-    d3 *= p
-    yield d3  # eq-6.3: φ‴ = p(1 − 6p)
-
-
-def _softplus(z: Array, beta: float) -> Jet:
-    # log(1 + e^{βz})/β = max(z, 0) + log(1 + e^{−βa})/β: the exponential never grows. Beyond the clamp it is 0.
-    a = special.fold(z)
-    clamped = special.clamp(a, special.exp_limit(z.dtype) / beta)
-    e = special.exp_minus_product(beta, clamped)
-    value = special.log1p(e)
-    value /= beta
-    value += special.positive_part(z, a)
-    yield value  # eq-6.2
-    d = 1.0 + e
-    q = np.divide(e, d, out=e)
-    yield special.reflect(q, z)  # eq-6.2: φ′ = σ(βz)
-    p = beta * q
-    p /= d
-    yield p  # eq-6.2: φ″ = βσ(1 − σ)
-    d3 = special.odd(np.tanh((0.5 * beta) * clamped), z)
-    d3 *= p
-    d3 *= -beta
-    yield d3  # eq-6.2: φ‴ = −βφ″ tanh(βz/2)
-
-
-def _silu(z: Array) -> Jet:
-    # zσ(z) = max(z, 0) − aq, and φ′ = σ + zσ′ is g = q − ap = p(1 + e − a) for z < 0 and 1 − g for z ≥ 0.
-    a = special.fold(z)
-    e, q, p = _logistic(a)
-    q *= a
-    value = special.positive_part(z, a)
-    value -= q
-    yield value  # eq-6.4
-    e += 1.0
-    e -= a
-    e *= p
-    yield special.reflect(e, z)  # eq-6.4: φ′
-    q *= 2.0
-    q -= a
-    q += 2.0
-    q *= p
-    yield q  # eq-6.4: φ″ = p(2 − z tanh(z/2)) = p(2 − a + 2aq)
-    d3 = -6.0 * p
-    d3 += 1.0
-    d3 *= z
-    d3 -= 3.0 * np.tanh(0.5 * z)
-    d3 *= p
-    yield d3  # eq-6.4: φ‴ = p(z(1 − 6p) − 3 tanh(z/2))
-
-
-def _gelu(z: Array) -> Jet:
-    # zΦ(z) = max(z, 0) − aq with q = Φ(−a) = erfc(a/√2)/2; φ′ = Φ + zn is q − an for z < 0, n the density.
-    whole = special.fold(z)
-    a, n = special.gauss(whole, 0.5)
-    q = special.erfc(a * np.sqrt(special.real_dtype(z.dtype).type(0.5)), n)
-    q *= 0.5
-    value = special.positive_part(z, whole)
-    value -= a * q
-    yield value  # eq-6.5
-    n /= np.sqrt(2.0 * special.pi(z.dtype))
-    q -= a * n
-    yield special.reflect(q, z)  # eq-6.5: φ′
-    a *= a
-    d2 = 2.0 - a
-    d2 *= n
-    yield d2  # eq-6.5: φ″ = (2 − z²)n
-    n *= z
-    a -= 4.0
-    a *= n
-    yield a  # eq-6.5: φ‴ = (z² − 4)zn
-
-
-def _erf(z: Array) -> Jet:
-    a, gaussian = special.gauss(special.fold(z))
-    yield special.erf(z, a, gaussian)  # eq-6.7
-    gaussian *= 2.0 / np.sqrt(special.pi(z.dtype))
-    yield gaussian  # eq-6.7: φ′ = (2/√π) e^{−z²}
-    d2 = gaussian * z
-    d2 *= -2.0
-    yield d2  # eq-6.7: φ″ = −2zφ′
-    a *= a
-    a *= 4.0
-    a -= 2.0
-    a *= gaussian
-    yield a  # eq-6.7: φ‴ = (4z² − 2)φ′
-
-
-def _isru(z: Array) -> Jet:
-    # Beyond the clamp φ = ±1 and φ′ = |z|⁻³ is below the smallest float, while z² is still finite.
-    z = special.clamp(z, special.cube_limit(z.dtype))
-    w = z * z
-    w += 1.0
-    root = np.sqrt(w)
-    z /= root
-    yield z  # eq-6.8
-    v = np.divide(1.0, w, out=w)
-    d1 = np.divide(v, root, out=root)
-    yield d1  # eq-6.8: φ′ = (1 + z²)^{−3/2}
-    d2 = z * v
-    d2 *= v
-    d2 *= -3.0
-    yield d2  # eq-6.8: φ″ = −3φv² with v = 1/(1 + z²)
-    d3 = -15.0 * v
-    d3 += 12.0
-    d3 *= v
-    d3 *= d1
-    yield d3  # eq-6.8: φ‴ = (12z² − 3)(1 + z²)^{−7/2} = 3φ′v(4 − 5v)
-
-
-def _logistic(a: Array) -> tuple[Array, Array, Array]:
-    """e = exp(−a), q = e/(1 + e) and p = e/(1 + e)², for Re a ≥ 0."""
-    e = np.exp(-a)
-    d = 1.0 + e
-    q = e / d
-    return e, q, np.divide(q, d, out=d)
-
-
 _KERNELS: dict[str, Callable[..., Jet]] = {
     "tanh": _tanh,
     "softplus": _softplus,
+    "sigmoid": _sigmoid,
     "silu": _silu,
     "gelu": _gelu,
     "sin": _sin,
     "erf": _erf,
-    "sigmoid": _sigmoid,
     "isru": _isru,
     "identity": _identity,
     "square": _square,
     "cube": _cube,
 }
+_BLOCK = 8192  # elements worked on at a time, so that a kernel's temporaries stay in the cache
 NAMES: tuple[str, ...] = tuple(_KERNELS)
 _PARAMETERS: dict[str, dict[str, float]] = {"softplus": {"beta": 1.0}}  # each with its default; all are > 0
 
@@ -251,8 +191,19 @@ class Activation:
             raise ValueError(f"order must be a whole number from 0 to 3, got {order}")
         z = as_array(z, "z", allow_complex=True, finite=False)
         with np.errstate(under="ignore"):  # a tail that ends in 0 is the right answer
-            jet = tuple(islice(_KERNELS[self.name](np.atleast_1d(z), **dict(self.params)), order + 1))
+            jet = self._jet(z.reshape(-1), order)
         return tuple(derivative.reshape(z.shape) for derivative in jet)
+
+    def _jet(self, z: Array, order: int) -> tuple[Array, ...]:
+        """`jet` of a flat array, a block at a time where it is long: four times as fast on 4 MB of it."""
+        if z.size <= _BLOCK:
+            return tuple(islice(_KERNELS[self.name](z, **dict(self.params)), order + 1))
+        jet = tuple(np.empty_like(z) for _ in range(order + 1))
+        for start in range(0, z.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            for whole, part in zip(jet, self._jet(z[block], order)):
+                whole[block] = part
+        return jet
 
     def spec(self) -> str:
         """The canonical text, such as "tanh" or "softplus(beta=2.0)": ``get(a.spec()) == a``."""
@@ -276,22 +227,26 @@ def get(activation: Union[str, Activation]) -> Activation:
         return activation
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name, a spec or an Activation, got {activation!r}")
-    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", activation)
+    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\(([^()]*)\))?\s*", activation)
     name = match[1].lower().replace("-", "_") if match else activation
     if reason := refusal(name):
         raise ValueError(reason)
     if name not in _KERNELS:
         raise ValueError(_unknown(activation))
-    return Activation(name, tuple(_parsed_params(activation, match[2] or "")))
+    return Activation(name, tuple(_parsed_params(activation, match[2] or "").items()))
 
 
-def _parsed_params(spec: str, inside: str) -> Iterator[tuple[str, float]]:
+def _parsed_params(spec: str, inside: str) -> dict[str, float]:
+    params: dict[str, float] = {}
     for item in filter(None, map(str.strip, inside.split(","))):
         name, _, text = map(str.strip, item.partition("="))
+        if name in params:
+            raise ValueError(f"activation must give {name} once, got {spec!r}")
         try:
-            yield name, float(text)
+            params[name] = float(text)
         except ValueError:
             raise ValueError(f"activation must be of the form softplus(beta=2.0), got {spec!r}") from None
+    return params
 
 
 def _checked_params(name: str, given: dict[str, float]) -> tuple[tuple[str, float], ...]:

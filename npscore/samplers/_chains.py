@@ -64,9 +64,9 @@ class Chains:
         self.n_steps = as_count(n_steps, "n_steps")
         self.on_divergence = as_choice(on_divergence, "on_divergence", ON_DIVERGENCE)
         self.bound = _ball(x0, bound)
-        self.start = np.array(x0, dtype=x0.dtype.newbyteorder("="), order="C")  # (n, d)
-        self.x = self.start.copy()  # (n, d)
-        self.scratch = self.start.copy()  # (n, d)
+        self.start = x0  # (n, d), only read
+        self.x = np.array(x0, dtype=x0.dtype.newbyteorder("="), order="C")  # (n, d)
+        self.scratch = self.x.copy()  # (n, d)
         self.view = self.x.view()  # (n, d), for callbacks
         self.view.flags.writeable = False
         self.diverged = np.zeros(len(x0), dtype=bool)  # (n,)
@@ -82,7 +82,7 @@ class Chains:
         """After step t: prepare the score's copy of the states and set aside the chains that diverged."""
         seen = self.scratch
         np.copyto(seen, self.x)
-        if self.n_diverged:
+        if self.n_diverged:  # keeps the cheap test below enough
             seen[self.diverged] = self.start[self.diverged]
         # Two reductions over the batch; a NaN fails both. Rows are looked at only when this fails.
         if not (seen.max() <= self.bound and seen.min() >= -self.bound):
