@@ -41,7 +41,8 @@ def complex_step_jacobian(f: Callable[[Array], Any], x: Any, step: float = 1e-30
 
     f takes complex (n, d) and returns complex (n, k), or (n,) for a scalar per row (then the result is
     (n, d): a score from a log-density); each output row may depend on its own input row only. d calls.
-    Raises TypeError where f drops the imaginary part. Derivation: (9.1).
+    Raises TypeError where f drops the imaginary part, ValueError where it returns anything but finite rows.
+    Derivation: (9.1).
     """
     as_callable(f, "f", "(n, d) -> (n, k)")
     x = as_batch(x, "x")
@@ -50,10 +51,7 @@ def complex_step_jacobian(f: Callable[[Array], Any], x: Any, step: float = 1e-30
     for j in range(x.shape[1]):
         moved = x.astype(np.result_type(x.dtype, np.complex64))
         moved[:, j] += 1j * x.dtype.type(step)
-        value = np.asarray(f(moved))
-        if value.dtype.kind != "c":
-            raise TypeError(f"f must return complex values for complex x, got dtype {value.dtype}")
-        columns.append(value.imag / x.dtype.type(step))  # eq-9.1
+        columns.append(_complex_rows(f(moved), len(x)).imag / x.dtype.type(step))  # eq-9.1
     return np.stack(columns, axis=-1)
 
 
@@ -69,7 +67,7 @@ def taylor_rates(
     R(h) = |f(θ + h δ) - f(θ) - h gradᵀδ| along ``direction`` δ; the rate between successive steps is
     log(R(h)/R(h′))/log(h/h′), shape (len(steps) - 1,). Where R has sunk into rounding error (f is affine
     along δ and grad right) the rate is inf. ``grad``, ``theta`` and ``direction`` are (p,).
-    Raises ValueError for mismatched shapes or steps that do not fall.
+    Raises ValueError for mismatched shapes, steps that do not fall, or an f that is not one finite number.
     Source: Farrell, Ham, Funke and Rognes 2013, §4; derivation (9.2).
     """
     as_callable(f, "f", "(p,) -> scalar")
@@ -79,8 +77,8 @@ def taylor_rates(
     h = as_array(steps, "steps")
     if h.ndim != 1 or h.size < 2 or not (np.diff(h) < 0).all() or h[-1] <= 0:
         raise ValueError(f"steps must be at least two falling positive numbers, got {steps!r}")
-    origin, slope = f(theta), grad @ direction
-    values = np.array([f(theta + step * direction) for step in h])
+    origin, slope = _real_scalar(f(theta)), grad @ direction
+    values = np.array([_real_scalar(f(theta + step * direction)) for step in h])
     remainder = np.abs(values - origin - h * slope)
     floor = 8 * np.finfo(theta.dtype).eps * (np.abs(values) + abs(origin) + h * abs(slope))
     measurable = (remainder > floor)[1:]
@@ -115,3 +113,21 @@ def _complex_scalar(value: Any) -> Any:
     if value.shape != () or not np.isfinite(value):
         raise ValueError(f"f must return one finite number, got {value}")
     return value[()]
+
+
+def _complex_rows(value: Any, n: int) -> Array:
+    rows = np.asarray(value)
+    if rows.dtype.kind != "c":
+        raise TypeError(f"f must return complex values for complex x, got dtype {rows.dtype}")
+    if rows.ndim not in (1, 2) or len(rows) != n:
+        raise ValueError(
+            f"f must return shape ({n}, k) or ({n},), a row for each of x, got shape {rows.shape}"
+        )
+    return as_array(rows, "f(x)", allow_complex=True)
+
+
+def _real_scalar(value: Any) -> Any:
+    number = as_array(value, "f(theta)", finite=False)
+    if number.shape != () or not np.isfinite(number):
+        raise ValueError(f"f must return one finite number, got {number}")
+    return number[()]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union
 
 import numpy as np
 
-from ._validation import as_array, as_batch, as_number, as_shaped, as_weights, call_score
+from ._validation import as_array, as_batch, as_positive, as_shaped, as_weights, call_score
 from .models.base import Array, ScoreModel
 
 
@@ -126,8 +126,9 @@ def _sliced_arguments(model: Any, x: Any, v: Any, weights: Any) -> tuple[Array, 
 
 def _as_sigma(sigma: Any, n: int) -> Union[float, Array]:
     """One positive float (no type of its own: float32 stays float32), or positive (n, 1)."""
-    if np.ndim(sigma) == 0:
-        return as_number(sigma, "sigma", above=0.0)
+    sigma = as_array(sigma, "sigma")
+    if sigma.ndim == 0:
+        return as_positive(sigma, "sigma")
     sigma = as_shaped(sigma, "sigma", (n,))
     if not (sigma > 0).all():
         raise ValueError(f"sigma must be > 0 in every row, got {sigma.min()} at row {int(sigma.argmin())}")

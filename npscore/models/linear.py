@@ -53,8 +53,10 @@ class LinearScore(ScoreModel):
         """
         x = as_batch(x, "x")
         w = as_weights(weights, len(x), x.dtype)
-        if not w.sum() > 0:
-            raise ValueError(f"weights must have a positive sum, got {w.sum()}")
+        if (w < 0).any() or not w.sum() > 0:
+            raise ValueError(
+                f"weights must be >= 0 with a positive sum, got {w.min()} at the least, sum {w.sum()}"
+            )
         w = w / w.sum()
         mean = w @ x
         centred = x - mean

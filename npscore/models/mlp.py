@@ -86,6 +86,8 @@ class MLP(ScoreModel):
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping of names to arrays, got {type(state).__name__}")
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, got {type(prefix).__name__} {prefix!r}")
         parts: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
             match = re.fullmatch(re.escape(prefix) + r"(\d+)\.(weight|bias)", str(key))

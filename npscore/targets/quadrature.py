@@ -75,10 +75,10 @@ def gaussian_trapezoid(order: int) -> Rule:
     """E f(z), z ~ N(0, 1): the trapezoid rule on [−L, L].
 
     On f = 1 the mass cut off is about e^{−L²/2}, and the aliasing of the spacing h = 2L/(N−1) about
-    2 e^{−2π²/h²}; they balance at L = √(πN). Past L = 9 nothing is left to cut off, and more nodes
+    2 e^{−2π²/h²}; they balance at L = √(π(N−1)). Past L = 9 nothing is left to cut off, and more nodes
     only refine: an f analytic in |Im z| < b is then right to about e^{−2πb/h}.
     """
-    half_width = min(math.sqrt(math.pi * order), 9.0)  # eq-1.18
+    half_width = min(math.sqrt(math.pi * (order - 1)), 9.0)  # eq-1.18
     return _frozen(trapezoid(lambda z: -0.5 * z * z, -half_width, half_width, order))
 
 
@@ -154,7 +154,7 @@ def tail_exponent(order: int) -> float:
 
 
 def _too_many(count: str, total: int) -> ValueError:
-    return ValueError(f"order must give at most {MAX_NODES:,} nodes, got {count} = {total:.3g}")
+    return ValueError(f"order must give at most {MAX_NODES:,} nodes, got {count} = {total:,}")
 
 
 def _frozen(rule: Rule) -> Rule:

@@ -64,8 +64,8 @@ class StudentT(Target):
 
         In these variables the density is the product of cosh^{−(ν + k − 1)} tₖ, k = 1 … d: the k-th
         coordinate given those before it is again a t, with one more degree of freedom and a wider scale.
-        Even moments up to the eighth are right to about 1e-10 from order 60 on where they exist with a
-        quarter to spare (df ≥ power + ¼).
+        Even moments up to the eighth are right to 1e-10 from order 60 on where they exist with a half to
+        spare (df ≥ power + ½).
         """
         order = as_order(order, self.d)
         t, weights = tensor([_sech_power(self.df, k, order) for k in range(self.d)])  # (m, d), (m,)

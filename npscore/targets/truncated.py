@@ -136,4 +136,7 @@ def _as_bound(value: Any, name: str) -> float:
     """A number or ±inf."""
     if isinstance(value, numbers.Real) and math.isinf(value):
         return float(value)
-    return as_number(value, name)
+    try:
+        return as_number(value, name)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("a finite number", "a finite number or ±inf")) from None

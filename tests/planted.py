@@ -1,0 +1,202 @@
+"""Mistakes to plant in the source, each with the tests that must notice, and how to run those on a copy.
+
+Nothing here imports npscore: the copy that a mistake is planted in is imported by a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import NamedTuple
+
+GRADIENTS = "test_gradients.py::test_every_parameter_at_every_depth_is_the_complex_step"
+TRANSPOSE = "test_gradients.py::test_square_weights_hide_no_transpose"
+FORMULA = "test_objectives.py::test_per_sample_values_are_the_formulas_and_the_loss_their_weighted_sum"
+SCORES = "test_targets.py::test_the_score_is_the_gradient_and_the_divergence_its_trace"
+LAW = "test_langevin_law.py::test_the_step_has_the_law_of_eq_1_4_and_1_5_exactly"
+CHAINS = "test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
+THEOREM = "test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
+
+
+class Mistake(NamedTuple):
+    """``right`` stands exactly once in npscore/``file``; with ``wrong`` in its place each of ``tests`` fails."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+def _table(file: str, *rows: tuple[str, ...]) -> list[Mistake]:
+    return [Mistake(name, file, right, wrong, tuple(tests)) for name, right, wrong, *tests in rows]
+
+
+MISTAKES = [
+    *_table(
+        "models/_backprop.py",
+        ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ism]"),
+        ("dropped phi'", "dz = da * run.jets[l - 1][1]", "dz = da", f"{GRADIENTS}[tanh-esm]"),
+        ("no gradient of the bias", "dz.sum(axis=0))", "0 * dz.sum(axis=0))", f"{GRADIENTS}[sin-dsm]"),
+        ("bias gradient a mean", "dz.sum(axis=0))", "dz.mean(axis=0))", f"{GRADIENTS}[erf-esm]"),
+        ("transposed weight forward", "inputs[-1] @ weight.T  # (n", "inputs[-1] @ weight  # (n",
+         "test_models.py::test_a_state_dict_gives_what_pytorch_computes"),
+        ("transposed weight backward", "da = dz @ layers[l].weight", "da = dz @ layers[l].weight.T",
+         f"{TRANSPOSE}[esm]"),
+        ("transposed weight in the trace", "dt = _rows(du, layers[l].weight)",
+         "dt = _rows(du, layers[l].weight.T)", f"{TRANSPOSE}[ism]"),
+        ("dW of the trace without phi'", "du = slope * dt", "du = dt", f"{GRADIENTS}[silu-ssm]"),
+    ),
+    *_table(
+        "models/mlp.py",
+        ("detached trace", "pull_trace(ddiv)", "pull_trace(0 * ddiv)", f"{GRADIENTS}[gelu-ism]"),
+        ("detached quadratic form", "tangents, dq.reshape(", "tangents, 0 * dq.reshape(",
+         f"{GRADIENTS}[softplus-ssm_vr]"),
+        ("layers sorted as text", "for number in sorted(parts)]", "for number in sorted(parts, key=str)]",
+         "test_models.py::test_layers_of_a_state_dict_come_in_numerical_order"),
+    ),
+    *_table(
+        "models/_trace.py",
+        ("all of J summed, not its diagonal", "(W1 * W2.T).sum(axis=1)", "W1.sum(axis=1) * W2.sum(axis=0)",
+         "test_models.py::test_one_hidden_layer_by_hand"),
+        ("dropped phi'' with one hidden layer", "run.jets[0][2] * (ddiv", "0 * (ddiv",
+         f"{GRADIENTS}[tanh-ism]"),
+        ("dropped phi'' of the second layer", "run.jets[1][2] * (ddiv", "0 * (ddiv",
+         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden1]"),
+        ("trace divided by d", "q.sum(axis=0), run", "q.mean(axis=0), run",
+         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden0]"),
+        ("transposed M", "P = (W1 @ W3).T", "P = W1 @ W3",
+         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden2]"),
+    ),
+    *_table(
+        "models/_blocks.py",
+        ("only the first block pulled back", "for block in blocks\n        )", "for block in blocks[:1]\n        )",
+         "test_models.py::test_blocks_of_rows_change_nothing_but_rounding[200-hidden2]"),
+    ),
+    *_table(
+        "models/linear.py",
+        ("n - 1 for n", "(w[:, None] * centred)", "(w[:, None] * centred) * len(x) / (len(x) - 1)",
+         "test_linear.py::test_fit_is_the_gaussian_of_maximum_likelihood"),
+        ("sign of b", "cls(-precision, precision @ mean)", "cls(-precision, -precision @ mean)",
+         "test_linear.py::test_the_score_of_a_gaussian"),
+        ("population trace doubled", "+ np.trace(self.A)  # eq-3.1", "+ 2 * np.trace(self.A)  # eq-3.1", THEOREM),
+        ("d/sigma^2 for d/(2 sigma^2)", "self.d / (2 * sigma**2)", "self.d / sigma**2",
+         "test_theorem.py::test_denoising_for_a_linear_score_in_closed_form"),
+    ),
+    *_table(
+        "objectives.py",
+        ("missing 1/2 in ESM", "0.5 * (residual * residual).sum(axis=1)  # eq-2.1",
+         "(residual * residual).sum(axis=1)  # eq-2.1", f"{FORMULA}[esm]"),
+        ("missing 1/2 in DSM", "0.5 * (residual * residual).sum(axis=1)  # eq-8.1",
+         "(residual * residual).sum(axis=1)  # eq-8.1", f"{FORMULA}[dsm]"),
+        ("missing 1/2 in SSM", "0.5 * vs * vs + q", "vs * vs + q", f"{FORMULA}[ssm]"),
+        ("sign of the trace, loss and gradient alike",
+         "+ div  # eq-2.2\n    return LossGrad(w @ per_sample, pullback(w[:, None] * s, w), per_sample)",
+         "- div  # eq-2.2\n    return LossGrad(w @ per_sample, pullback(w[:, None] * s, -w), per_sample)",
+         f"{FORMULA}[ism]"),
+        ("sum for mean over dimensions", "0.5 * (s * s).sum(axis=1) + div", "0.5 * (s * s).mean(axis=1) + div",
+         f"{FORMULA}[ism]"),
+        ("sigma^4 weighting", "residual = s + noise / sigma", "residual = sigma * sigma * (s + noise / sigma)",
+         f"{FORMULA}[dsm]"),
+        ("sign of the DSM target", "s + noise / sigma", "s - noise / sigma", f"{FORMULA}[dsm]"),
+        ("eps for eps/sigma", "s + noise / sigma", "s + noise", f"{FORMULA}[dsm]"),
+        ("eps/sigma^2 for eps/sigma", "s + noise / sigma", "s + noise / sigma**2", f"{FORMULA}[dsm]"),
+        ("the clean x in DSM", "model.score_vjp(x + sigma * noise)", "model.score_vjp(x)", f"{FORMULA}[dsm]"),
+        ("dq not divided by m", "np.broadcast_to(w / len(probes), q.shape)", "np.broadcast_to(w, q.shape)",
+         f"{GRADIENTS}[tanh-ssm_vr]"),
+        ("SSM's ds from one probe only", "(vs[..., None] * probes).sum(axis=0)", "(vs[..., None] * probes)[0]",
+         f"{GRADIENTS}[tanh-ssm]"),
+    ),
+    *_table(
+        "_validation.py",
+        ("sum for mean over rows", "np.ones(n, dtype=dtype) / n", "np.ones(n, dtype=dtype)",
+         "test_objectives.py::test_no_weights_is_the_mean_in_the_type_of_the_data[float64-ism]"),
+    ),
+    *_table(
+        "stochastic.py",
+        ("SSM and SSM-VR swapped", 'v) if name == "ssm" else', 'v) if name != "ssm" else',
+         "test_stochastic.py::test_a_drawn_objective_is_the_pure_one_on_its_draws"),
+        ("probes of unit norm", "np.sqrt(shape[-1]) / np.sqrt(", "1 / np.sqrt(",
+         "test_stochastic.py::test_spherical_probes_have_squared_norm_d"),
+    ),
+    *_table(
+        "activations.py",
+        ("the sigmoid's slope for tanh's", "yield s  # eq-6.1", "yield s * (1 - s)  # eq-6.1",
+         f"{GRADIENTS}[tanh-esm]"),
+        ("sign of tanh''", "yield -2.0 * t * s", "yield 2.0 * t * s",
+         f"{GRADIENTS}[tanh-ism]"),
+    ),
+    *_table(
+        "targets/mixture.py",
+        ("mixture divergence without -|s|^2", "gaps - _average(r, gaps)", "gaps", f"{SCORES}[GaussianMixture, d=2]"),
+        ("smoothed by sigma for sigma^2", "sigma * sigma * np.eye(self.d)", "sigma * np.eye(self.d)",
+         "test_targets.py::test_smoothing_is_convolution_and_tweedie_gives_the_posterior_mean"),
+    ),
+    *_table(
+        "targets/student_t.py",
+        ("Student's t: nu for nu + d", "-like((self.df + self.d) / np.sqrt(", "-like(self.df / np.sqrt(",
+         f"{SCORES}[StudentT, d=2]"),
+    ),
+    *_table(
+        "samplers/langevin.py",
+        ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
+        ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
+        ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
+    ),
+    *_table(
+        "samplers/langevin_law.py",
+        ("stationary covariance without its 1/2", "step / (2.0 * eigenvalues)", "step / eigenvalues",
+         "test_langevin_law.py::test_the_stationary_covariance_is_the_fixed_point_and_the_limit"),
+    ),
+    *_table(
+        "samplers/gradient_ascent.py",
+        ("descent for ascent", "x + alpha * s  # eq-1.2", "x - alpha * s  # eq-1.2",
+         "test_samplers.py::test_the_steps_are_their_formulas_in_the_type_of_x"),
+    ),
+    *_table(
+        "optimizers.py",
+        ("no bias correction of v", "v / (1 - beta2**t)", "v",
+         "test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
+        ("no bias correction of m", "1 / (1 - beta1**t)", "1",
+         "test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
+    ),
+    *_table(
+        "diagnostics.py",
+        ("energy distance without its 2", "2.0 * _mean_distance(x, y) - _mean_distance(x, x)",
+         "_mean_distance(x, y) - _mean_distance(x, x)",
+         "test_diagnostics.py::test_energy_distance_is_its_definition_pair_by_pair"),
+    ),
+    *_table(
+        "datasets/rounding.py",
+        ("jitter a variance, not a deviation", "x + sd * z", "x + np.sqrt(sd) * z",
+         "test_dequantise.py::test_dequantise_is_x_plus_jitter_times_normal_noise"),
+    ),
+    *_table(
+        "datasets/standardise.py",
+        ("score times the scale", "score / _like(self.scale, score)", "score * _like(self.scale, score)",
+         "test_standardise.py::test_chain_rule_for_scores"),
+    ),
+    *_table(
+        "checks.py",
+        ("a complex step that forgets to divide", ".imag / theta.dtype.type(step)", ".imag",
+         "test_checks.py::test_complex_step_gradient_is_right_to_rounding_in_every_type"),
+    ),
+]  # fmt: skip
+
+
+def run_tests(folder: str, tests: list[str]) -> tuple[int, str]:
+    """pytest's exit code and output for ``tests`` on the copy in ``folder``; for a process of its own."""
+    import pytest
+
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    output = io.StringIO()
+    options = ["-q", "--assert=plain", "--tb=line", "-p", "no:cacheprovider"]
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        code = int(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
+    imported = sys.modules["npscore"].__file__
+    if not imported.startswith(folder):
+        raise ImportError(f"the copy in {folder} was to be tested, got {imported}")
+    return code, output.getvalue()
