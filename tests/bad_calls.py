@@ -79,15 +79,13 @@ CALLS = {
 
 NUMBER, COUNT = "must be a finite number > 0, got", "must be a whole number >= 1, got"
 SMALLEST = "must be positive definite, got smallest eigenvalue"
-RNG, PROBES = (
-    "rng must be a numpy Generator or a whole-number seed, got",
-    "v must have shape (5, 3) or (m, 5, 3), got",
-)
+RNG = "rng must be a numpy Generator or a whole-number seed, got"
+PROBES = "v must have shape (5, 3) or (m, 5, 3), got"
 FULL_RANK = "x must have a covariance of full rank (more than d = 3 distinct rows"
 FALLING = "steps must be at least two falling positive numbers, got"
 
 
-def _rows(call: str, *rows: tuple) -> list[tuple]:
+def _rows(call, *rows):
     return [(call, *row) for row in rows]
 
 
@@ -262,7 +260,6 @@ BAD = [
     ("Gaussian.sample", "n", 0, ValueError, f"n {COUNT} 0"),
     ("Gaussian.sample", "n", 2.0, TypeError, f"n {COUNT} float 2.0"),
     ("Gaussian.sample", "rng", np.random.RandomState(0), TypeError, f"{RNG} RandomState"),
-    ("Gaussian.quadrature", "order", 1, ValueError, "order must be a whole number >= 2, got 1"),
     ("Gaussian.quadrature", "order", 1000, ValueError, "order must give at most 5,000,000 nodes, got 1000**3"),
     ("Gaussian.quadrature", "rule", "simpson", ValueError, "rule must be one of trapezoid, gauss-hermite, got"),
     *_rows(
@@ -282,7 +279,7 @@ BAD = [
     ("Exponential", "rate", -1.0, ValueError, f"rate {NUMBER} -1.0"),
     ("Uniform", "high", 0.0, ValueError, f"high {NUMBER} 0.0"),
     ("TruncatedGaussian", "high", -2.0, ValueError, "high must be > low, got low=-1.0 and high=-2.0"),
-    ("TruncatedGaussian", "low", np.nan, ValueError, "low must be a finite number, got nan"),
+    ("TruncatedGaussian", "low", np.nan, ValueError, "low must be a finite number or ±inf, got nan"),
     ("Product", "factors", [], ValueError, "factors must hold at least one target, got none"),
     ("Product", "factors", [1.0], TypeError, "factors[0] must be a target, got float"),
     ("Product", "factors", [GAUSSIAN], ValueError, "factors[0] must have d = 1, got d = 3"),

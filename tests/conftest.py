@@ -1,6 +1,6 @@
 """Shared settings of the test suite: Hypothesis draws the same examples in every run, with no deadline."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "npscore",
@@ -9,5 +9,9 @@ settings.register_profile(
     database=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# For tests that are expected to fail (test_planted_mistakes.py): the first failing example will do.
+settings.register_profile(
+    "unshrunk", settings.get_profile("npscore"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("npscore")

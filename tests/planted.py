@@ -1,6 +1,6 @@
 """Mistakes to plant in the source, each with the tests that must notice, and how to run those on a copy.
 
-Nothing here imports npscore: the copy that a mistake is planted in is imported by a process of its own.
+Nothing here imports npscore: the copy that a mistake is planted in belongs to a process of its own.
 """
 
 from __future__ import annotations
@@ -187,16 +187,16 @@ MISTAKES = [
 
 
 def run_tests(folder: str, tests: list[str]) -> tuple[int, str]:
-    """pytest's exit code and output for ``tests`` on the copy in ``folder``; for a process of its own."""
+    """pytest's exit code and output for ``tests`` on the npscore in ``folder``; for a process of its own."""
     import pytest
 
-    os.chdir(folder)
     sys.path.insert(0, folder)
+    here = os.path.dirname(os.path.abspath(__file__))
     output = io.StringIO()
-    options = ["-q", "--assert=plain", "--tb=line", "-p", "no:cacheprovider"]
+    options = ["-q", "--assert=plain", "--tb=line", "--hypothesis-profile=unshrunk", "-p", "no:cacheprovider"]
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = int(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
+        code = int(pytest.main([*options, *(os.path.join(here, test) for test in tests)]))
     imported = sys.modules["npscore"].__file__
     if not imported.startswith(folder):
-        raise ImportError(f"the copy in {folder} was to be tested, got {imported}")
+        raise ImportError(f"the npscore in {folder} was to be tested, got {imported}")
     return code, output.getvalue()

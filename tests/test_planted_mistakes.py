@@ -20,10 +20,8 @@ def source(mistake):
 
 
 def plant(mistake, folder):
-    """A copy of the package and its tests, with the mistake in its place (None: as they are)."""
-    for name in ("npscore", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "setup.cfg", folder)
+    """A copy of the package with the mistake in its place (None: as it is)."""
+    shutil.copytree(ROOT / "npscore", folder / "npscore", ignore=shutil.ignore_patterns("__pycache__"))
     if mistake is not None:
         file = folder / "npscore" / mistake.file
         file.write_text(source(mistake).replace(mistake.right, mistake.wrong), encoding="utf-8")

@@ -82,6 +82,7 @@ class _LocationScale(Univariate):
     def _standard_rule(self, order: int) -> Rule: ...
 
 
+@dataclass(frozen=True, eq=False)
 class Laplace(_LocationScale):
     """p(x) = exp(−|x − loc|/b)/(2b), b = ``scale``: log p = −|z| − log 2b, s = −sign(z)/b (eq-1.13).
 
@@ -122,6 +123,7 @@ class Laplace(_LocationScale):
         return Rule(np.concatenate([-u[::-1], u]), np.concatenate([weights[::-1], weights]) / 2)
 
 
+@dataclass(frozen=True, eq=False)
 class Logistic(_LocationScale):
     """p(x) = e^{−z}/(b (1 + e^{−z})²), b = ``scale``: s = −tanh(z/2)/b, ∇·s = −2 p(x)/b (eq-1.14)."""
 
@@ -153,6 +155,7 @@ class Logistic(_LocationScale):
         return logistic(order)
 
 
+@dataclass(frozen=True, eq=False)
 class Gumbel(_LocationScale):
     """p(x) = exp(−z − e^{−z})/b, b = ``scale`` (of a maximum): s = (e^{−z} − 1)/b, ∇·s = −e^{−z}/b² (eq-1.15).
 

@@ -1,0 +1,205 @@
+"""Every figure runs, is committed with its numbers, is shown with a sentence, and its numbers bear out its claim."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ROOT / "figures"
+NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem != "all" and path.stem[0] != "_")
+
+
+@lru_cache
+def numbers(name):
+    """What the committed picture shows."""
+    return json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+# ---- they run ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    """All scripts by the one command, small, warnings being errors: (folder, what was printed)."""
+    out = tmp_path_factory.mktemp("figures")
+    command = [sys.executable, "-W", "error", str(FIGURES / "all.py"), "--quick", "--out", str(out)]
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONIOENCODING": "utf-8",
+    }
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, encoding="utf-8")
+    assert run.returncode == 0, run.stderr
+    return out, run.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_writes_its_picture_and_numbers(name, quick_run):
+    out, said = quick_run
+    assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    small = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    assert f"{name}: {small['claim']}" in said
+    assert small.keys() == numbers(name).keys()  # the committed numbers come from this script
+
+
+def test_one_that_fails_is_named_and_the_others_still_run(tmp_path):
+    (tmp_path / "all.py").write_bytes((FIGURES / "all.py").read_bytes())
+    (tmp_path / "first.py").write_text("raise RuntimeError('planted')")
+    (tmp_path / "second.py").write_text("print('second ran')")
+    command = [sys.executable, str(tmp_path / "all.py")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "failed: first.py" in run.stderr and "planted" in run.stderr
+    assert "second ran" in run.stdout
+
+
+# ---- they are there, small, and shown --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_is_committed_small_and_shown_with_a_sentence(name):
+    size = (FIGURES / f"{name}.png").stat().st_size
+    assert size < 200_000, f"{size} bytes"
+    assert numbers(name)["claim"]
+    texts = [(ROOT / file).read_text(encoding="utf-8") for file in ("README.md", "derivations.md")]
+    shown = re.compile(
+        rf"^!\[[^\]]{{20,}}\]\(figures/{name}\.png\)\n\n\*What to see: [^*]{{60,}}\*$", re.MULTILINE
+    )
+    assert any(shown.search(text) for text in texts), f"no text shows {name}.png and says what to see"
+
+
+def test_no_picture_is_without_its_script():
+    made = {path.stem for path in FIGURES.iterdir() if path.suffix in (".png", ".json")}
+    assert made == set(NAMES)
+
+
+# ---- the committed numbers bear out the claims -------------------------------------------------------------
+
+
+def test_the_theorem_is_a_line_of_slope_one():
+    shown = numbers("theorem")
+    densities = [row for row in shown.values() if isinstance(row, dict)]
+    assert len(densities) == 3
+    for row in densities:
+        explicit, implicit = np.array(row["esm"]), np.array(row["ism"])
+        assert len(explicit) == shown["networks"] >= 20 and np.ptp(explicit) > 5
+        assert np.abs(np.polyfit(explicit, implicit, 1) - [1, row["constant"]]).max() < 1e-10  # eq-2.3
+        assert row["slope"] == pytest.approx(1, abs=1e-10)
+        assert row["largest_gap"] < 1e-10 and row["largest_gradient_gap"] < 1e-9
+        unhalved = 2 * explicit  # eq-2.6: without the half the slope is not one
+        assert abs(np.polyfit(unhalved, implicit, 1)[0] - 1) > 0.4
+
+
+def test_broken_assumptions_move_the_gap_by_the_boundary_term():
+    shown = numbers("assumptions")
+    theta = np.array(shown["theta"])
+    cases = {name: row for name, row in shown.items() if isinstance(row, dict)}
+    assert len(cases) == 4
+    for name, row in cases.items():
+        assert row["largest_error"] < 1e-12
+        assert row["spread"] < 1e-12 if "kink" in name else row["spread"] > 0.9
+    uniform = cases["uniform"]  # eq-2.9, once more: (s(3) - s(-1))/4 with s = -2 tanh(x - θ), and C = 0
+    expected = -0.5 * (np.tanh(3 - theta) - np.tanh(-1 - theta))
+    assert np.abs(uniform["ism_minus_esm"] - expected).max() < 1e-12
+
+
+def test_the_score_of_a_mixture_is_learned():
+    shown = numbers("mixture_score")
+    assert shown["relative_loss_network"] < 0.02 < 0.5 < shown["relative_loss_gaussian"]
+
+
+def test_ascent_loses_the_spread_and_langevin_keeps_it():
+    shown = numbers("ascent_and_langevin")
+    assert shown["ascent_converged"] == shown["chains"]
+    assert len(shown["ascent_end_points"]) == 2
+    distance = shown["energy_distance"]
+    assert distance["langevin"] < 0.005 < 0.2 < distance["ascent"]
+    truth = np.array(shown["cov_truth"])
+    assert np.abs(shown["cov_langevin"] - truth).max() < 0.1 * truth.max()
+    assert shown["cov_ascent"][1][1] < 0.5 * truth[1, 1]
+
+
+def test_langevin_is_biased_as_the_exact_curve_says():
+    shown = numbers("langevin_bias")
+    alpha, variances = np.array(shown["alpha"])[:, None], np.array(shown["variances"])
+    exact = variances / (1 - alpha / (2 * variances))  # eq-1.6
+    assert np.abs(exact / np.array(shown["exact"]) - 1).max() < 1e-12
+    z = (np.array(shown["measured"]) / exact - 1) / np.sqrt(2 / shown["chains"])
+    assert np.abs(z).max() < 4 and (z**2).mean() < 1.8
+    first_order = variances + alpha / 2
+    assert np.abs((shown["measured"] / first_order - 1) / np.sqrt(2 / shown["chains"])).max() > 10
+    assert shown["largest_z_if_unbiased"] > 100
+
+
+def test_probe_variances_are_the_closed_forms_over_m():
+    shown = numbers("probe_variance")
+    for name in ("SSM-VR (Hutchinson's trace)", "SSM"):
+        laws = shown[name]
+        for law in laws.values():  # eq-7.5, eq-7.6, eq-7.7
+            assert np.abs(law["z_of_variance"]).max() < 4 and np.abs(law["z_of_mean"]).max() < 4
+            ratio = np.array(law["measured"]) * shown["probes"] / law["closed_form_one_probe"]
+            assert np.abs(ratio - 1).max() < 0.1
+        one = {law: row["closed_form_one_probe"] for law, row in laws.items()}
+        assert one["rademacher"] < one["spherical"] < one["gaussian"]
+    left = shown["SSM-VR (Hutchinson's trace)"]
+    ratio = left["gaussian"]["closed_form_one_probe"] / left["rademacher"]["closed_form_one_probe"]
+    assert 17 < ratio < 19  # "eighteen", says the caption
+
+
+def test_denoising_trades_bias_for_variance():
+    shown = numbers("dsm_sigma")
+    sigma, bias, variance = (np.array(shown[key]) for key in ("sigma", "bias", "variance"))
+    assert np.abs(bias - sigma**2 / (1 + sigma**2)).max() < 1e-12  # 1/S - 1/(S + σ²) with S = 1
+    assert np.all(np.diff(bias) > 0) and np.all(np.diff(variance) < 0)
+    assert np.abs(shown["z_of_mean"]).max() < 4 and np.abs(shown["z_of_variance"]).max() < 4
+    assert np.abs(np.array(shown["measured_mse"]) / (bias**2 + variance) - 1).max() < 0.05
+    assert shown["largest_gradient_at_minimum"] < 1e-11
+    assert sigma[0] < shown["best_sigma"] < sigma[-1]
+    assert shown["ism_mse"] < shown["best_mse"]
+
+
+def test_rounded_data_have_no_floor_without_noise():
+    shown = numbers("rounded_data")
+    none, quarter, enough = (shown[key] for key in ("no jitter", "jitter 0.25 steps", "jitter 0.75 steps"))
+    assert none["loss_at_end"] < 3 * none["loss_at_quarter"] < -10_000
+    assert -50 < quarter["loss_at_end"] < enough["loss_at_end"] < 0
+    assert none["largest_score"] > 10 * quarter["largest_score"] > 10 * enough["largest_score"]
+
+
+def test_activations_keep_their_digits_where_the_textbook_has_none():
+    rows = [row for row in numbers("activation_tails").values() if isinstance(row, dict)]
+    assert len(rows) == 4
+    for row in rows:
+        assert row["largest_error_npscore"] < 1e-15 and row["largest_error_textbook"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("name", "samples"), [("demo", "Langevin samples"), ("fiji", "Langevin")])
+def test_samples_of_real_data_beat_the_best_gaussian(name, samples):
+    shown = numbers(name)
+    (gaussian,) = (value for key, value in shown["energy_distance"].items() if "Gaussian" in key)
+    assert shown["n_diverged"] == 0
+    assert shown["energy_distance"][samples] < 0.2 * gaussian
+    held_out = shown["held_out_ism"]
+    assert held_out["difference"] < -4 * held_out["standard_error"] < 0
+
+
+def test_the_complex_step_has_the_digits_that_differences_lack():
+    shown = numbers("gradient_check")
+    steps = np.array(shown["log10_step"])
+    assert shown["hand_derived"] < 1e-15
+    assert max(shown["complex step"]["error"][k] for k in np.flatnonzero(steps <= -9)) < 1e-15  # eq-9.1
+    central = shown["central difference"]
+    assert 1e-12 < central["best"] < 1e-9 and 1e-7 < central["at_step"] < 1e-4
+    assert 1e-10 < shown["forward difference"]["best"] < 1e-6
+    early = (steps >= -4) & (steps <= -2)
+    assert np.polyfit(steps[early], np.log10(np.array(central["error"])[early]), 1)[0] == pytest.approx(
+        2, abs=0.02
+    )
