@@ -19,7 +19,7 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
 
 def main() -> None:
     arguments = options(__doc__)
-    steps = 300 if arguments.quick else 4000
+    steps = 100 if arguments.quick else 4000
     rng = np.random.default_rng(0)
     waiting = np.rint(60 + 4 * rng.standard_normal((2000, 1)))  # minutes, rounded to whole ones
     mean, scale = waiting.mean(), waiting.std()

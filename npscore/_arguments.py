@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from ._version import __version__
 from .activations import NAMES as ACTIVATIONS
@@ -23,9 +23,17 @@ examples:
 """
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line on stderr, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where more is to be read."""
+        self.exit(2, f"npscore: {message} (see {self.prog} --help)\n")
+
+
 def build_parser(runs: dict[str, Run]) -> argparse.ArgumentParser:
     """The whole command line; ``runs`` maps each command to the function that carries it out."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="npscore",
         description="Score matching in plain NumPy, with gradients derived by hand.",
         epilog=EXAMPLES,
@@ -82,7 +90,8 @@ def _add_fit(commands: Any, run: Run) -> None:
         run,
         "fit a score to the columns of a CSV file",
         "Columns are standardised; a part of the rows is held out, and the parameters with the best held-out "
-        "ISM are kept. Ctrl-C keeps the best so far. Noise levels are in standard deviations of a column.",
+        "ISM are kept. Ctrl-C keeps the best so far (exit code 130). "
+        "Noise levels are in standard deviations of a column.",
     )
     parser.add_argument("data", metavar="DATA.csv", help="numbers, with or without a header line")
     add = parser.add_argument
@@ -124,7 +133,7 @@ def _add_fit(commands: Any, run: Run) -> None:
         "--jitter",
         default="auto",
         metavar="SD",
-        help="noise that hides rounding; auto: only where it is seen [auto]",
+        help="noise against sharpening onto the rows; auto: 0.3 n^(-1/(d+4)), more for rounded columns [auto]",
     )
     add("--probes", type=int, default=1, metavar="N", help="probes a row, for ssm and ssm-vr [%(default)s]")
     add("--probe", choices=PROBES, default="rademacher", help="the law of the probes [%(default)s]")
@@ -154,6 +163,9 @@ def _add_sample(commands: Any, run: Run) -> None:
         "--n", type=int, default=1000, metavar="N", help="samples, one chain each [%(default)s]"
     )
     parser.add_argument("--out", required=True, metavar="SAMPLES.csv", help="the CSV file to write")
+    parser.add_argument(
+        "--start", metavar="DATA.csv", help="start chains at these rows, in their proportions [N(0, I)]"
+    )
     parser.add_argument("--plot", metavar="FILE.png", help="a picture of the samples too")
     parser.add_argument(
         "--step", type=float, help="Langevin step, standard units [from the model's curvature]"

@@ -26,7 +26,7 @@ class NotFiniteError(ValueError):
 def as_array(value: Any, name: str, *, allow_complex: bool = False, finite: bool = True) -> Array:
     """A numeric array of a floating type: TypeError for text, objects, booleans and ragged lists."""
     try:
-        array = value if isinstance(value, np.ndarray) else _asarray(value)
+        array = value if type(value) is np.ndarray else _asarray(value)
     except (ValueError, TypeError, Warning) as error:  # ragged sequences, or a foreign array that refuses
         raise TypeError(f"{name} must be a rectangular array of numbers, got {_show(value)}") from error
     if array.dtype.kind not in ("iufc" if allow_complex else "iuf"):
@@ -186,15 +186,17 @@ def as_callable(value: Any, name: str, signature: str) -> Callable[..., Any]:
 def call_score(
     score: Callable[[Array], Any], x: Array, name: str = "score", *, finite: bool = False
 ) -> Array:
-    """``score(x)``, checked to be an array of x's shape (and finite where asked)."""
-    s = as_array(score(x), f"{name}(x)", allow_complex=True, finite=finite)
+    """``score(x)``, checked to be an array of x's shape (and finite where asked); complex for complex x only."""
+    s = as_array(score(x), f"{name}(x)", allow_complex=x.dtype.kind == "c", finite=finite)
     if s.shape != x.shape:
         raise ValueError(f"{name}(x) must have the shape of x, {x.shape}, got shape {s.shape}")
     return s
 
 
 def _asarray(value: Any) -> Array:
-    """``np.asarray``, with NumPy < 1.24 made to refuse ragged sequences as later versions do."""
+    """``np.asarray``, refusing what it would hide: masked entries, and ragged sequences on NumPy < 1.24."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError("masked entries have no value")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Creating an ndarray from ragged")
         return np.asarray(value)

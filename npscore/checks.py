@@ -27,12 +27,12 @@ def complex_step_gradient(f: Callable[[Array], Any], theta: Any, step: float = 1
     """
     as_callable(f, "f", "(p,) -> scalar")
     theta = _vector(theta, "theta")
-    step = as_positive(step, "step")
+    step = _representable(step, theta)
     gradient = np.empty_like(theta)
     for j in range(theta.size):
         moved = theta.astype(np.result_type(theta.dtype, np.complex64))
-        moved[j] += 1j * theta.dtype.type(step)
-        gradient[j] = _complex_scalar(f(moved)).imag / theta.dtype.type(step)  # eq-9.1
+        moved[j] += 1j * step
+        gradient[j] = _complex_scalar(f(moved)).imag / step  # eq-9.1
     return gradient
 
 
@@ -46,12 +46,12 @@ def complex_step_jacobian(f: Callable[[Array], Any], x: Any, step: float = 1e-30
     """
     as_callable(f, "f", "(n, d) -> (n, k)")
     x = as_batch(x, "x")
-    step = as_positive(step, "step")
+    step = _representable(step, x)
     columns = []
     for j in range(x.shape[1]):
         moved = x.astype(np.result_type(x.dtype, np.complex64))
-        moved[:, j] += 1j * x.dtype.type(step)
-        columns.append(_complex_rows(f(moved), len(x)).imag / x.dtype.type(step))  # eq-9.1
+        moved[:, j] += 1j * step
+        columns.append(_complex_rows(f(moved), len(x)).imag / step)  # eq-9.1
     return np.stack(columns, axis=-1)
 
 
@@ -104,6 +104,14 @@ def _vector(value: Any, name: str) -> Array:
     if vector.ndim != 1 or vector.size == 0:
         raise ValueError(f"{name} must be a non-empty vector, got shape {vector.shape}")
     return vector
+
+
+def _representable(step: Any, like: Array) -> Any:
+    """A step > 0 in the type of what it is added to, where 1e-50 would be 0 in float32."""
+    positive = like.dtype.type(as_positive(step, "step"))
+    if positive < np.finfo(like.dtype).tiny:
+        raise ValueError(f"step must be a normal number in {like.dtype}, got {step!r}")
+    return positive
 
 
 def _complex_scalar(value: Any) -> Any:

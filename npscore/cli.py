@@ -6,12 +6,29 @@ Errors of the user end with one line on stderr and exit code 2; a check that fai
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from ._arguments import build_parser
+
+#: What a library argument is called on the command line.
+FLAGS = {
+    "fraction": "--validation",
+    "rng": "--seed",
+    "sizes": "--hidden",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
+    "weight_decay": "--weight-decay",
+    "n_probes": "--probes",
+    "n_steps": "--n-steps",
+    "n": "--n",
+    "path": "--plot",
+    **{name: f"--{name}" for name in ("sigma", "jitter", "steps", "step", "activation", "patience", "ema")},
+    **{name: f"--{name}" for name in ("checkpoint", "resume")},
+}
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -58,8 +75,10 @@ def _fit(options: Any) -> int:
     from .pipeline import compare, fit_table
     from .storage import save
 
+    _check_outputs([options.data], out=options.out, checkpoint=options.checkpoint)
+    if options.objective == "dsm" and options.sigma is None:
+        raise ValueError("--sigma is needed with --objective dsm, e.g. 0.2")
     table = read_csv(options.data, columns=_names(options.columns))
-    _refuse_folder(options.out)
     fitted = fit_table(
         table,
         objective=options.objective,
@@ -88,6 +107,8 @@ def _fit(options: Any) -> int:
     if fitted.noise.any():
         noise = ", ".join(f"{value:.3g}" for value in fitted.noise)
         _say(f"noise in the density that was learned (standard units): {noise}")
+    if fitted.run.best_step == 0:
+        _complain("warning: no step improved on the random start: try a smaller --learning-rate", 0)
     _say(f"stopped: {fitted.run.stopped}; kept the model of step {fitted.run.best_step}")
     _say(f"held-out ISM {result.model:.4f}, best Gaussian {result.gaussian:.4f}")
     _say(
@@ -98,16 +119,19 @@ def _fit(options: Any) -> int:
 
 
 def _sample(options: Any) -> int:
-    from .datasets import write_csv
+    from .datasets import read_csv, write_csv
     from .pipeline import sample_table
     from .plots import picture_format, sample_figure, save_figure
     from .storage import load
 
-    stored = load(options.model)
-    _refuse_folder(options.out)
+    _check_outputs([options.model, options.start], out=options.out, plot=options.plot)
     if options.plot:
         picture_format(options.plot)
-    table, run = sample_table(stored, options.n, step=options.step, n_steps=options.n_steps, rng=options.seed)
+    stored = load(options.model)
+    start = None if options.start is None else read_csv(options.start, columns=_columns(stored))
+    table, run = sample_table(
+        stored, options.n, start=start, step=options.step, n_steps=options.n_steps, rng=options.seed
+    )
     write_csv(options.out, table)
     _say(f"wrote {len(table.values)} samples to {options.out} ({run.n_steps} Langevin steps each)")
     if options.plot:
@@ -121,9 +145,9 @@ def _score(options: Any) -> int:
     from .pipeline import score_table
     from .storage import load
 
+    _check_outputs([options.model, options.data], out=options.out)
     stored = load(options.model)
-    wanted = stored.standardisation.columns if stored.standardisation else None
-    scores = score_table(stored, read_csv(options.data, columns=wanted))
+    scores = score_table(stored, read_csv(options.data, columns=_columns(stored)))
     if options.out:
         write_csv(options.out, scores)
         _say(f"wrote {len(scores.values)} scores to {options.out}")
@@ -154,7 +178,13 @@ def _one_line(error: Any) -> str:
     """An error as one line; a file error as 'file: what is wrong'."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return re.sub(r"^(\w+)(?=(\[\d+\])? must )", lambda name: FLAGS.get(name[0], name[0]), text)
+
+
+def _columns(stored: Any) -> Optional[Sequence[str]]:
+    """The columns to read for a stored model: its own, by name, where it has names."""
+    return None if stored.standardisation is None else stored.standardisation.columns
 
 
 def _names(text: Optional[str]) -> Optional[list[str]]:
@@ -175,8 +205,18 @@ def _number(text: str, name: str) -> float:
         raise ValueError(f"{name} must be a number or 'auto', got {text!r}") from None
 
 
-def _refuse_folder(path: str) -> None:
-    """Find out before the long work, not after it, that the result could not be written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder):
-        raise ValueError(f"--out must be a file in an existing folder, got {path!r}")
+def _check_outputs(inputs: Sequence[Optional[str]], **outputs: Optional[str]) -> None:
+    """Find out before the long work, not after it, that a result could not be written or would destroy an input."""
+    taken = {os.path.realpath(path): path for path in inputs if path is not None}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        real = os.path.realpath(path)
+        folder = os.path.dirname(real)
+        if not path or os.path.isdir(real) or not os.path.isdir(folder):
+            raise ValueError(f"--{flag} must be a file in an existing folder, got {path!r}")
+        if not os.access(folder, os.W_OK) or (os.path.exists(real) and not os.access(real, os.W_OK)):
+            raise ValueError(f"--{flag} must be a file that can be written, got {path!r}")
+        if real in taken:
+            raise ValueError(f"--{flag} must not be a file that is used already, got {path!r}")
+        taken[real] = path

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import datasets
+from ._atomic import as_path
 from ._npz import PathLike
-from ._validation import as_rng
+from ._validation import as_count, as_rng
 from .diagnostics import energy_distance
 from .pipeline import Comparison, FittedTable, compare, fit_table, sample_table
 from .plots import (
@@ -54,8 +55,8 @@ def run_demo(
     Writes demo.png, model.npz and samples.csv into the folder ``out`` (made if missing) and says what it
     finds through ``say``, a line at a time.
     """
-    rng = as_rng(seed)
-    os.makedirs(out, exist_ok=True)
+    rng, steps, n_samples = as_rng(seed), as_count(steps, "steps"), as_count(n_samples, "n", minimum=2)
+    os.makedirs(as_path(out, "out"), exist_ok=True)
     identities = _show_theorem(say)
     fitted, comparison = _fit_old_faithful(rng, steps, say, progress)
     samples, distances, n_diverged = _sample(fitted, n_samples, rng, say, progress)

@@ -28,6 +28,7 @@ class LossGrad(NamedTuple):
     per_sample: Array
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def esm(
     model: ScoreModel, x: Any, target_score: Union[Callable[[Array], Any], Any], weights: Any = None
 ) -> LossGrad:
@@ -45,10 +46,11 @@ def esm(
     w = as_weights(weights, len(x), x.dtype)
     s, pullback = model.score_vjp(x)
     residual = s - target  # (n, d)
-    per_sample = 0.5 * (residual * residual).sum(axis=1)  # eq-2.1
+    per_sample = _finite(0.5 * (residual * residual).sum(axis=1))  # eq-2.1
     return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
     """Implicit score matching: the mean of ½‖s(x)‖² + tr ∂s/∂x, the trace exact.
 
@@ -58,10 +60,17 @@ def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
     x = as_batch(x, "x", d=_dimension(model))
     w = as_weights(weights, len(x), x.dtype)
     s, div, pullback = model.divergence_vjp(x)
-    per_sample = 0.5 * (s * s).sum(axis=1) + div  # eq-2.2
+    per_sample = _finite(0.5 * (s * s).sum(axis=1) + div)  # eq-2.2
     return LossGrad(w @ per_sample, pullback(w[:, None] * s, w), per_sample)
 
 
+def ism_values(model: ScoreModel, x: Any) -> Array:
+    """½‖s(x)‖² + tr ∂s/∂x at each row, shape (n,), without a gradient: for held-out rows. x is (n, d)."""
+    s, div, _ = model.divergence_vjp(x)
+    return 0.5 * (s * s).sum(axis=1) + div  # eq-2.2
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     """Sliced score matching: the mean of ½(vᵀs)² + vᵀ J v.
 
@@ -71,12 +80,13 @@ def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     x, probes, w = _sliced_arguments(model, x, v, weights)
     s, q, pullback = model.quadratic_form_vjp(x, probes)
     vs = (probes * s).sum(axis=-1)  # (m, n)
-    per_sample = (0.5 * vs * vs + q).mean(axis=0)  # eq-7.1
+    per_sample = _finite((0.5 * vs * vs + q).mean(axis=0))  # eq-7.1
     share = w / len(probes)  # (n,)
     ds = share[:, None] * (vs[..., None] * probes).sum(axis=0)
     return LossGrad(w @ per_sample, pullback(ds, np.broadcast_to(share, q.shape)), per_sample)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     """Sliced score matching with reduced variance: the mean of ½‖s‖² + vᵀ J v.
 
@@ -86,11 +96,12 @@ def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
     s, q, pullback = model.quadratic_form_vjp(x, probes)
-    per_sample = 0.5 * (s * s).sum(axis=1) + q.mean(axis=0)  # eq-7.2, eq-7.3
+    per_sample = _finite(0.5 * (s * s).sum(axis=1) + q.mean(axis=0))  # eq-7.2, eq-7.3
     dq = np.broadcast_to(w / len(probes), q.shape)
     return LossGrad(w @ per_sample, pullback(w[:, None] * s, dq), per_sample)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) -> LossGrad:
     """Denoising score matching: the mean of ½‖s(x + σε) + ε/σ‖², with the ½ and no σ² weighting.
 
@@ -104,12 +115,17 @@ def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) 
     w = as_weights(weights, len(x), x.dtype)
     s, pullback = model.score_vjp(x + sigma * noise)
     residual = s + noise / sigma  # (n, d)
-    per_sample = 0.5 * (residual * residual).sum(axis=1)  # eq-8.1
+    per_sample = _finite(0.5 * (residual * residual).sum(axis=1))  # eq-8.1
     return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
 
 
+def _finite(per_sample: Array) -> Array:
+    """The losses of the rows, none of them NaN or infinite: an overflow is an error here, not a number."""
+    return as_array(per_sample, "loss per sample", allow_complex=True)
+
+
 def _dimension(model: Any) -> int:
-    if not hasattr(model, "score_vjp"):
+    if isinstance(model, type) or not (hasattr(model, "score_vjp") and hasattr(model, "d")):
         raise TypeError(f"model must be an npscore model with score_vjp, got {type(model).__name__}")
     return model.d
 

@@ -7,6 +7,7 @@ nothing to the maths but the user's units: standardise on the way in, undo it on
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from ._validation import as_count, as_number, as_positive, as_rng
 from .datasets import Standardisation, Table, train_validation_split
-from .datasets.rounding import dequantise, suggested_jitter
+from .datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from .fitting import FitResult, fit
+from .fitting.settings import checked_jitter
 from .models import MLP, LinearScore, ScoreModel
+from .objectives import ism_values
 from .samplers import LangevinResult, langevin
 from .storage import StoredModel
 
@@ -26,8 +29,9 @@ Array = np.ndarray
 class FittedTable(NamedTuple):
     """What ``fit_table`` returns: the model in its units, the run, the rows (standardised) and the Gaussian.
 
-    ``jitter`` is the noise in standard units, (d,); ``gaussian`` the closed-form best affine score for the
-    training rows with the same noise.
+    In standard units, (d,) each: ``jitter`` is what was asked for against rounding, ``noise`` all the noise in
+    the density that was learned, DSM's σ included. ``gaussian`` is the closed-form best affine score for the
+    training rows with that noise.
     """
 
     stored: StoredModel
@@ -62,10 +66,12 @@ def fit_table(
     """Standardise a table, hold rows out, fit an MLP score; ``settings`` go on to ``fit``.
 
     Mean and scale come from the training rows alone. ``jitter`` is in standard units, one number or one a
-    column, or "auto": just enough for columns that are visibly rounded, nothing for the others (none at all
-    for "dsm", which brings its own noise). Raises as ``fit`` and the table functions do.
+    column, or "auto": see ``automatic_jitter`` (none for "dsm", which brings its own).
+    Raises as ``fit`` and the table functions do.
     """
     rng = as_rng(rng)
+    if not isinstance(table, Table):
+        raise TypeError(f"table must be a Table, got {type(table).__name__}")
     train, held_out = train_validation_split(table.values, validation, rng=rng)
     standardisation = Standardisation.fit(train, table.columns)
     train, held_out = standardisation.forward(train), standardisation.forward(held_out)
@@ -73,8 +79,11 @@ def fit_table(
     if isinstance(jitter, str):
         if jitter != "auto":
             raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
-        jitter = np.zeros(d) if objective == "dsm" else suggested_jitter(table.values) / standardisation.scale
-    jitter = np.broadcast_to(np.asarray(jitter, dtype=float), (d,))
+        jitter = np.zeros(d) if objective == "dsm" else automatic_jitter(table, standardisation.scale)
+    jitter = checked_jitter(jitter, d)
+    sigma = settings.get("sigma")
+    noise = np.sqrt(jitter**2 + (0.0 if sigma is None else as_positive(sigma, "sigma")) ** 2)  # (d,)
+    gaussian = _best_gaussian(train, noise)
     model = MLP.init((d, *hidden, d), activation, rng=rng)
     run = fit(
         model,
@@ -86,10 +95,6 @@ def fit_table(
         rng=rng,
         **settings,
     )
-    sigma = settings.get("sigma") or 0.0
-    noise = np.sqrt(jitter**2 + sigma**2)  # (d,) all the noise in the density that was learned
-    smoothed_cov = np.cov(train.T, bias=True).reshape(d, d) + np.diag(noise**2)
-    gaussian = LinearScore.from_gaussian(train.mean(axis=0), smoothed_cov)
     info = {
         "objective": objective,
         "noise": noise.tolist(),
@@ -100,6 +105,40 @@ def fit_table(
     }
     stored = StoredModel(run.model, standardisation, info)
     return FittedTable(stored, run, train, held_out, jitter, noise, gaussian)
+
+
+def _best_gaussian(train: Array, noise: Array) -> LinearScore:
+    """The best affine score for the training rows with noise; found before the long work, as it may not exist."""
+    n, d = train.shape
+    cov = np.cov(train.T, bias=True).reshape(d, d) + np.diag(noise**2)
+    smallest = np.linalg.eigvalsh(cov)[0]
+    if smallest <= 10 * d * np.finfo(float).eps * np.trace(cov):
+        raise ValueError(
+            f"table must have independent columns and more than {d} training rows without noise, got {n} training "
+            "rows whose covariance is singular: leave a dependent column out, or add jitter"
+        )
+    return LinearScore.from_gaussian(train.mean(axis=0), cov)
+
+
+def automatic_jitter(table: Table, scale: Array) -> Array:
+    """Noise for a table fitted by ISM, (d,) in standard units: against rounding, and against sharpening.
+
+    The larger of what hides a column's rounding and 0.3 n^(-1/(d+4)), three tenths of Scott's bandwidth for a
+    kernel estimate. Finitely many rows are a grid of their own: without noise a network goes on sharpening
+    its score onto them, Langevin then needs tiny steps and gets caught. ``scale`` (d,) are the columns'
+    standard deviations. Warns, naming the column, where hiding the rounding takes noise of the size of
+    the data: that is a discrete column. Source of the bandwidth: Scott 1992.
+    """
+    n, d = table.values.shape
+    hiding = suggested_jitter(table.values) / scale
+    for j in np.flatnonzero(hiding > 0.5):
+        warnings.warn(
+            f"column {table.columns[j]!r} has so few values that hiding them takes noise of {hiding[j]:.2g} "
+            "standard deviations: it is discrete, and a score is not what describes it",
+            RoundedDataWarning,
+            stacklevel=3,
+        )
+    return np.maximum(hiding, 0.3 * n ** (-1 / (d + 4)))
 
 
 def curvature(model: ScoreModel, x: Array) -> float:
@@ -124,8 +163,7 @@ def compare(fitted: FittedTable, *, draws: int = 50, rng: Any = None) -> Compari
         rows = dequantise(rows, fitted.noise, rng=rng)
     values = []
     for model in (fitted.run.model, fitted.gaussian):
-        s, div, _ = model.divergence_vjp(rows)
-        values.append((0.5 * (s * s).sum(axis=1) + div).reshape(-1, draws).mean(axis=1))  # (n,)  eq-3.6
+        values.append(ism_values(model, rows).reshape(-1, draws).mean(axis=1))  # (n,)  eq-3.6
     difference = values[0] - values[1]
     error = difference.std(ddof=1) / math.sqrt(len(difference)) if len(difference) > 1 else math.inf
     return Comparison(values[0].mean(), values[1].mean(), difference.mean(), float(error))
@@ -135,6 +173,7 @@ def sample_table(
     stored: StoredModel,
     n: int,
     *,
+    start: Optional[Table] = None,
     step: Optional[float] = None,
     n_steps: Optional[int] = None,
     rng: Any = None,
@@ -142,15 +181,22 @@ def sample_table(
 ) -> tuple[Table, LangevinResult]:
     """n Langevin samples of a stored model, in the user's units with the user's columns.
 
-    Chains start from N(0, I) in standard units. ``step`` (standard units squared) defaults to a tenth of the
-    inverse curvature, a bias of about 5 % in the narrowest variance; ``n_steps`` to what makes five units
-    of time, e⁻⁵ of the slowest mode of unit variance. Chains that diverged are left out of the table.
+    Chains start from N(0, I) in standard units, or at rows of ``start`` drawn with replacement: where the
+    density has separate modes, a chain keeps to the one it starts near, and only a start in the right
+    proportions gives samples in the right proportions. ``step`` (standard units squared) defaults to a tenth of
+    the inverse curvature, a bias of about 5 % in the narrowest variance; ``n_steps`` to what makes five units of
+    time, e⁻⁵ of the slowest mode of unit variance, at least 100. Chains that diverged are left out of the table.
     """
     n, rng = as_count(n, "n"), as_rng(rng)
-    step = 0.1 / _number(stored.info.get("curvature"), 10.0) if step is None else as_positive(step, "step")
-    n_steps = math.ceil(5.0 / step) if n_steps is None else as_count(n_steps, "n_steps")
+    sharpness = _number(stored.info.get("curvature"), 10.0)
+    step = 0.1 / sharpness if step is None else as_positive(step, "step")
+    if step >= 2 / sharpness:
+        warnings.warn(
+            f"step {step:g} is too large to be stable: 2 / curvature is {2 / sharpness:.3g}", stacklevel=2
+        )
+    n_steps = max(100, math.ceil(5.0 / step)) if n_steps is None else as_count(n_steps, "n_steps")
     model = stored.model
-    x0 = rng.standard_normal((n, model.d)).astype(model.dtype)
+    x0 = _starts(stored, start, n, rng).astype(model.dtype)
     out = langevin(model.score, x0, step, n_steps, rng=rng, progress=progress)
     if out.n_diverged == n:
         raise ValueError(f"step must be small enough for some chain to stay finite, got {step:g}")
@@ -161,19 +207,35 @@ def sample_table(
     return Table(standardisation.columns, standardisation.inverse(x)), out
 
 
+def _starts(stored: StoredModel, start: Optional[Table], n: int, rng: np.random.Generator) -> Array:
+    """Where the chains start, (n, d), in standard units."""
+    if start is None:
+        return rng.standard_normal((n, stored.model.d))
+    rows = _standard_rows(stored, start)
+    return rows[rng.integers(len(rows), size=n)]
+
+
+def _standard_rows(stored: StoredModel, table: Table) -> Array:
+    """A table's rows in the model's units: its columns by name, or as they come for a model without units."""
+    if stored.standardisation is None:
+        return table.values
+    missing = [name for name in stored.standardisation.columns if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"table must have the model's columns {', '.join(stored.standardisation.columns)}; "
+            f"{', '.join(map(repr, missing))} is not among {', '.join(table.columns)}"
+        )
+    return stored.standardisation.forward(table.select(stored.standardisation.columns).values)
+
+
 def score_table(stored: StoredModel, table: Table) -> Table:
     """The score at each row, in the user's units: ∂ log p/∂column, columns named d_logp/d_<column>.
 
     A stored model looks its columns up by name; raises ValueError where one is missing.
     """
-    standardisation = stored.standardisation
-    if standardisation is None:
-        score = stored.model.score(table.values)
-        columns = table.columns
-    else:
-        columns = standardisation.columns
-        values = table.select(columns).values
-        score = standardisation.score_to_data_units(stored.model.score(standardisation.forward(values)))
+    score, columns = stored.model.score(_standard_rows(stored, table)), table.columns
+    if stored.standardisation is not None:
+        score, columns = stored.standardisation.score_to_data_units(score), stored.standardisation.columns
     return Table(tuple(f"d_logp/d_{name}" for name in columns), score)
 
 

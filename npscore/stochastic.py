@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ._validation import as_choice, as_count, as_positive
+from ._validation import as_choice, as_count, as_positive, as_rng
 from .models.base import Array, ScoreModel
 from .objectives import LossGrad, dsm, ism, ssm, ssm_vr
 
@@ -28,6 +28,7 @@ def draw_probes(shape: tuple[int, ...], law: str, rng: np.random.Generator, dtyp
     ``law``: "rademacher" (signs), "gaussian" (N(0, I)), or "spherical" (uniform on the sphere of radius √d: not
     the unit sphere, whose v vᵀ averages to I/d and shrinks the trace by d).
     """
+    rng = as_rng(rng)
     if as_choice(law, "probe", PROBES) == "rademacher":
         return (2 * rng.integers(0, 2, size=shape) - 1).astype(dtype)
     v = rng.standard_normal(shape)
@@ -54,6 +55,7 @@ def named_objective(
         raise ValueError(f"sigma must be None unless objective is 'dsm', got {sigma!r} with {name!r}")
 
     def objective(model: ScoreModel, batch: Array, rng: np.random.Generator) -> LossGrad:
+        rng = as_rng(rng)
         if name == "ism":
             return ism(model, batch)
         if name == "dsm":

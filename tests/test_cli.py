@@ -101,7 +101,10 @@ def test_rounded_data_is_said_in_one_line(tmp_path, capsys):
     assert line.startswith("npscore: warning: ") and "'waiting'" in line
     assert fit(path, tmp_path / "m.npz") == 0  # auto: the jitter that the column needs
     assert capsys.readouterr().err == ""
-    assert ns.load(tmp_path / "m.npz").info["noise"][0] == pytest.approx(0.75 / 10, rel=0.1)
+    assert ns.load(tmp_path / "m.npz").info["noise"][0] == pytest.approx(0.3 * 300**-0.2)
+    write_csv(path, Table(("waiting",), np.rint(values / 5)))  # coarser: now rounding asks for more
+    assert fit(path, tmp_path / "m.npz") == 0
+    assert ns.load(tmp_path / "m.npz").info["noise"][0] == pytest.approx(0.75 / 2, rel=0.1)
 
 
 def bad_calls(tmp_path, data):
@@ -122,19 +125,19 @@ def bad_calls(tmp_path, data):
         "no such folder": (("fit", data, "--out", tmp_path / "none" / "m.npz"), "--out"),
         "folder as out": (("fit", data, "--out", tmp_path), "--out"),
         "hidden": (("fit", data, "--hidden", "8,x", *out), "--hidden"),
-        "zero width": (("fit", data, "--hidden", "0", *out), "sizes"),
+        "zero width": (("fit", data, "--hidden", "0", *out), "--hidden[1] must"),
         "relu": (("fit", data, "--activation", "relu", *out), "relu"),
         "steps": (("fit", data, "--steps", "0", *out), "steps"),
-        "batch": (("fit", data, "--batch-size", "-1", *out), "batch_size"),
-        "rate": (("fit", data, "--learning-rate", "nan", *out), "learning_rate"),
-        "validation": (("fit", data, "--validation", "1.5", *out), "fraction"),
-        "sigma missing": (("fit", data, "--objective", "dsm", *out), "sigma"),
+        "batch": (("fit", data, "--batch-size", "-1", *out), "--batch-size must"),
+        "rate": (("fit", data, "--learning-rate", "nan", *out), "--learning-rate must"),
+        "validation": (("fit", data, "--validation", "1.5", *out), "--validation must"),
+        "sigma missing": (("fit", data, "--objective", "dsm", *out), "--sigma is needed"),
         "sigma not wanted": (("fit", data, "--sigma", "0.1", *out), "sigma"),
         "jitter": (("fit", data, "--jitter", "some", *out), "--jitter"),
         "jitter negative": (("fit", data, "--jitter=-1", *out), "jitter"),
-        "seed": (("fit", data, "--seed", "-1", *out), "rng"),
+        "seed": (("fit", data, "--seed", "-1", *out), "--seed must"),
         "resume": (("fit", data, "--resume", *out), "resume"),
-        "n": (("sample", model, "--n", "0", *out), "n must"),
+        "n": (("sample", model, "--n", "0", *out), "--n must"),
         "step": (("sample", model, "--step", "0", *out), "step"),
         "plot": (("sample", model, "--n", "5", "--plot", tmp_path / "s.xyz", *out), "xyz"),
         "score columns": (("score", model, tmp_path / "text.csv"), "width"),
@@ -156,7 +159,8 @@ def test_wrong_usage_exits_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
         run(*arguments)
     assert exit.value.code == 2
-    assert "usage: npscore" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("npscore: ") and said.count("\n") == 1 and "--help" in said
 
 
 @pytest.mark.parametrize("command", [(), ("demo",), ("verify",), ("fit",), ("sample",), ("score",)])
@@ -176,3 +180,61 @@ def test_a_process_of_its_own_shows_no_progress_in_a_pipe_and_no_traceback(data,
     assert done.returncode == 0 and done.stderr == "" and "\r" not in done.stdout
     failed = call("fit", tmp_path / "none.csv", "--out", tmp_path / "m.npz")
     assert failed.returncode == 2 and "Traceback" not in failed.stderr and failed.stdout == ""
+
+
+def test_no_output_may_be_an_input_or_another_output(data, tmp_path, capsys):
+    model, before = tmp_path / "m.npz", data.read_bytes()
+    fit(data, model)
+    stored = model.read_bytes()
+    (tmp_path / "link.csv").symlink_to(data)
+    for arguments in (
+        ("fit", data, "--out", data),
+        ("fit", data, "--out", tmp_path / "link.csv"),
+        ("fit", data, "--out", tmp_path / "new", "--checkpoint", tmp_path / "new"),
+        ("sample", model, "--out", model),
+        ("sample", model, "--out", tmp_path / "s.png", "--plot", tmp_path / "s.png"),
+        ("sample", model, "--start", data, "--out", data),
+        ("score", model, data, "--out", data),
+    ):
+        capsys.readouterr()
+        assert run(*arguments) == 2, arguments
+        assert "must not be a file that is used already" in capsys.readouterr().err
+    assert data.read_bytes() == before and model.read_bytes() == stored
+    assert not (tmp_path / "new").exists() and not (tmp_path / "s.png").exists()
+
+
+def test_data_without_a_gaussian_is_refused_before_any_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("npscore.pipeline.fit", None)  # calling it would fail differently
+    x = np.random.default_rng(0).standard_normal((40, 2))
+    write_csv(tmp_path / "d.csv", Table(("a", "b", "c"), np.column_stack([x, x.sum(axis=1)])))
+    assert run("fit", tmp_path / "d.csv", "--out", tmp_path / "m.npz", "--jitter", 0) == 2
+    assert "independent columns" in capsys.readouterr().err
+
+
+def test_start_gives_the_proportions_of_its_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    sides = np.where(rng.random(400) < 0.9, 1.0, -1.0)
+    write_csv(tmp_path / "d.csv", Table(("a",), (sides + 0.1 * rng.standard_normal(400))[:, None]))
+    assert fit(tmp_path / "d.csv", tmp_path / "m.npz", "--steps", 400) == 0
+    shares = []
+    for more in ((), ("--start", tmp_path / "d.csv")):
+        run("sample", tmp_path / "m.npz", "--n", 400, "--n-steps", 2, "--out", tmp_path / "s.csv", *more)
+        shares.append((read_csv(tmp_path / "s.csv").values > 0).mean())
+    error = 3 * np.sqrt(0.9 * 0.1 / 400)  # three standard errors
+    assert abs(shares[1] - (sides > 0).mean()) < error < abs(shares[0] - (sides > 0).mean())
+
+
+def test_a_fit_that_went_nowhere_and_a_step_too_large_are_said(data, tmp_path, capsys):
+    assert fit(data, tmp_path / "m.npz", "--learning-rate", 1e6) == 0
+    assert "no step improved on the random start" in capsys.readouterr().err
+    assert fit(data, tmp_path / "m.npz") == 0
+    capsys.readouterr()
+    run("sample", tmp_path / "m.npz", "--step", 100, "--n", 5, "--out", tmp_path / "s.csv")
+    assert "too large to be stable" in capsys.readouterr().err
+
+
+def test_a_discrete_column_is_named(tmp_path, capsys):
+    x = np.column_stack([np.arange(300) % 2, np.random.default_rng(0).standard_normal(300)])
+    write_csv(tmp_path / "d.csv", Table(("yes", "size"), x))
+    assert fit(tmp_path / "d.csv", tmp_path / "m.npz") == 0
+    assert "'yes'" in capsys.readouterr().err

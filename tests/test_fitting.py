@@ -224,7 +224,7 @@ BAD = [
     ({"x": data() * 1j}, TypeError, "x must hold real numbers"),
     ({"objective": "esm"}, ValueError, "objective must be one of ism, ssm, ssm-vr, dsm, got 'esm'"),
     ({"objective": 3}, TypeError, "objective must be a callable"),
-    ({"objective": lambda m, x, rng: 3.0}, TypeError, "cannot unpack"),
+    ({"objective": lambda m, x, rng: 3.0}, TypeError, "objective must return a LossGrad .* got float"),
     ({"objective": lambda m, x, rng: (1.0, np.ones(3))}, ValueError, "the objective's grad must have shape"),
     (
         {"objective": lambda m, x, rng: ("a", m.theta)},

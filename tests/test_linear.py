@@ -190,3 +190,11 @@ def test_the_minimisers_are_the_scores_of_the_gaussian_and_of_the_smoothed_gauss
 def test_a_singular_covariance_is_refused(x):
     with pytest.raises(ValueError, match=r"x must have a covariance of full rank \(more than d = "):
         ns.LinearScore.fit(x)
+
+
+def test_fit_does_not_mind_the_units_of_the_columns():
+    x = np.random.default_rng(0).standard_normal((50, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
+    units = np.array([1.0, 1e-8])
+    np.testing.assert_allclose(
+        ns.LinearScore.fit(x * units).A, ns.LinearScore.fit(x).A / np.outer(units, units), rtol=1e-10
+    )

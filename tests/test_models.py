@@ -170,9 +170,10 @@ def test_memory_does_not_grow_with_the_batch(hidden, monkeypatch):
         tracemalloc.stop()
         return top
 
-    outputs = 2 * (x.nbytes + ones.nbytes)  # the blocks' results, and the arrays they are joined to
+    # The blocks' results, the arrays they are joined to, and the private copies of x and v.
+    outputs = 2 * (x.nbytes + ones.nbytes) + 2 * x.nbytes
     unblocked = 8 * len(x) * 2 * sum(hidden)  # φ and φ′ alone
-    assert outputs + 3 * 8 * 2**15 < unblocked / 5
+    assert outputs + 3 * 8 * 2**15 < unblocked / 4
     for run in (
         lambda: model.divergence_vjp(x)[-1](x, ones),
         lambda: model.quadratic_form_vjp(x, case.v)[-1](x, ones[None, :]),
@@ -296,3 +297,19 @@ def test_layers_of_a_state_dict_come_in_numerical_order():
 def test_a_model_shows_what_it_is():
     assert repr(ns.MLP.init((2, 64, 64, 2), rng=0)) == "MLP(2-64-64-2, tanh, 4,482 parameters, float64)"
     assert repr(ns.LinearScore([[1.0]], [0.0])) == "LinearScore(d=1, float64)"
+
+
+def test_a_pullback_does_not_see_what_becomes_of_its_inputs_afterwards():
+    case = make_case(5, d=3, hidden=(4,), n=6, m=2)
+    ds, dq = np.ones((6, 3)), np.ones((2, 6))
+    for primitive, inputs, cotangents in (
+        (case.model.score_vjp, (case.x,), (ds,)),
+        (case.model.divergence_vjp, (case.x,), (ds, dq[0])),
+        (case.model.quadratic_form_vjp, (case.x, case.v), (ds, dq)),
+    ):
+        expected = primitive(*inputs)[-1](*cotangents)
+        reused = [a.copy() for a in inputs]
+        pullback = primitive(*reused)[-1]
+        for a in reused:
+            a[...] = 0.0
+        np.testing.assert_array_equal(pullback(*cotangents), expected)

@@ -163,3 +163,17 @@ def test_hutchinson_is_unbiased_over_the_circle(case):  # eq-7.3
     v = np.repeat(circle[:, None, :], len(case.x), axis=1)
     actual, expected = ns.ssm_vr(case.model, case.x, v), ns.ism(case.model, case.x)
     assert gradient_error(case.model, actual.grad, expected.grad) < 1e-10
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_an_overflowing_row_is_an_error_that_names_it(name):
+    case = make_case(0, d=3, hidden=(), n=5, m=2)
+    case.x[3] = 1e300
+    with pytest.raises(ValueError, match=r"loss per sample must be finite, got (inf|nan) at index \(3,\)"):
+        OBJECTIVES[name](case.model, case)
+
+
+def test_a_complex_target_for_real_x_is_refused():
+    case = make_case(0, d=3, hidden=(4,), n=5, m=2)
+    with pytest.raises(TypeError, match="must hold real numbers"):
+        ns.esm(case.model, case.x, lambda x: x * 1j)

@@ -188,6 +188,7 @@ def test_a_rule_belongs_to_the_caller(name):
         (student_t(0, 3), 200, "200**3 = 8,000,000"),
         (Product([Laplace(0.0, 1.0)] * 2), 1200, "2400 * 2400 = 5,760,000"),
         (Laplace(0.0, 1.0), 3_000_000, "2 * 3000000**1 = 6,000,000"),
+        (gaussian(0, 3), 10**6, "1000000**3 = about 1e18"),
         (Uniform(0.0, 1.0), 10**12, "1000000000000**1 = 1,000,000,000,000"),
     ],
 )
@@ -197,7 +198,9 @@ def test_a_grid_too_large_is_refused_before_it_is_built(target, order, count):
     assert str(error.value) == f"order must give at most 5,000,000 nodes, got {count}"
 
 
-def test_gauss_hermite_says_where_it_ends():
+def test_the_gauss_rules_say_where_they_end():
     with pytest.raises(ValueError, match="order must be <= 300 for rule='gauss-hermite', got 301"):
         gaussian(0, 1).quadrature(301, rule="gauss-hermite")
+    with pytest.raises(ValueError, match="order must be <= 2000 for Gauss–Legendre, got 2001"):
+        Uniform(0.0, 1.0).quadrature(2001)
     assert np.isfinite(gaussian(0, 1).quadrature(300, rule="gauss-hermite").weights).all()

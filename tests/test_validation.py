@@ -204,3 +204,12 @@ def test_long_values_are_shown_short_and_on_one_line():
     with pytest.raises(TypeError) as info:
         v.as_number(np.zeros((50, 50)), "t")
     assert "\n" not in str(info.value) and len(str(info.value)) < 150
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_masked_entries_are_refused_and_a_matrix_is_an_array():
+    values = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(TypeError, match="x must be a rectangular array of numbers"):
+        v.as_batch(np.ma.masked_equal(values, 2.0), "x")
+    assert type(v.as_batch(np.ma.array(values), "x")) is np.ndarray
+    assert type(v.as_batch(np.asmatrix(values), "x")) is np.ndarray

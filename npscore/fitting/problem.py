@@ -10,6 +10,7 @@ import numpy as np
 
 from .._validation import NotFiniteError, as_shaped
 from ..models.base import ScoreModel
+from ..objectives import ism_values
 from ..optimizers import Adam, adam_init
 from ..stochastic import Objective
 from .result import FitResult, Recorder
@@ -37,8 +38,7 @@ class Problem:
 
     def held_out_ism(self, theta: Array) -> float:
         """The mean of ½‖s‖² + tr J over the held-out rows."""
-        s, div, _ = self.model.with_theta(theta).divergence_vjp(self.validation)
-        return float((0.5 * (s * s).sum(axis=1) + div).mean())  # eq-2.2
+        return float(ism_values(self.model.with_theta(theta), self.validation).mean())
 
 
 class State(NamedTuple):
@@ -79,7 +79,10 @@ def evaluate(
 ) -> tuple[float, Array, float]:
     """The loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged."""
     try:
-        loss, grad, *_ = problem.objective(problem.model.with_theta(theta), batch, rng)
+        result = problem.objective(problem.model.with_theta(theta), batch, rng)
+        if not isinstance(result, tuple) or len(result) < 2:
+            raise TypeError(f"objective must return a LossGrad (loss, grad, …), got {type(result).__name__}")
+        loss, grad, *_ = result
         loss = float(as_shaped(loss, "the objective's loss", (), finite=False))
         grad = as_shaped(grad, "the objective's grad", theta.shape).astype(theta.dtype, copy=False)
     except NotFiniteError as error:

@@ -197,6 +197,7 @@ class ScoreModel(ABC):
         directions: int,
     ) -> tuple[Any, ...]:
         """A primitive over blocks of rows; its pullback checks the cotangents, {name: axis of samples}."""
+        inputs = tuple(a.copy() for a in inputs)  # the pullback reads them later: the caller may reuse his
         rows = self._rows_per_block(directions)
         out_axes = tuple(cotangents.values())
         *outputs, pull = vjp_blocks(primitive, inputs, in_axes, out_axes, rows)

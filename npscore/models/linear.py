@@ -61,11 +61,14 @@ class LinearScore(ScoreModel):
         mean = w @ x
         centred = x - mean
         cov = centred.T @ (w[:, None] * centred)
-        eigenvalues = np.linalg.eigvalsh(cov.astype(np.float64))
-        if not eigenvalues[0] > 10 * len(cov) * np.finfo(x.dtype).eps * eigenvalues[-1]:
+        scale = np.sqrt(np.diag(cov))  # (d,) rank does not depend on units: judge the correlations
+        scale = np.where(scale > 0, scale, 1.0)
+        correlation = cov / scale / scale[:, None]
+        eigenvalues = np.linalg.eigvalsh(correlation.astype(np.float64))
+        if not eigenvalues[0] > 10 * len(cov) * np.finfo(x.dtype).eps:
             raise ValueError(
                 f"x must have a covariance of full rank (more than d = {len(cov)} distinct rows, no "
-                f"dependent columns), got eigenvalues from {eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}"
+                f"dependent columns), got correlations with smallest eigenvalue {eigenvalues[0]:.3g}"
             )
         return cls.from_gaussian(mean, cov)
 

@@ -90,7 +90,7 @@ class MLP(ScoreModel):
             raise TypeError(f"prefix must be a str, got {type(prefix).__name__} {prefix!r}")
         parts: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
-            match = re.fullmatch(re.escape(prefix) + r"(\d+)\.(weight|bias)", str(key))
+            match = re.fullmatch(re.escape(prefix) + r"(0|[1-9]\d*)\.(weight|bias)", str(key))
             if match is None:
                 raise ValueError(
                     f"state must have keys like '{prefix}0.weight' and '{prefix}0.bias', got {key!r}"

@@ -16,6 +16,7 @@ is the complex-step gradient of log_prob, the divergence the complex-step trace 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Target(ABC):
     @abstractmethod
     def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
 
-    def _evaluate(self, function: Any, x: Any) -> Array:
+    def _evaluate(self, function: Callable[[Array], Array], x: Any) -> Array:
         """``function`` on the checked batch; a value beyond the float range is ±inf or 0, without a warning.
 
         Complex arithmetic has no such limits (its ∞ times a number is NaN): there NaN stands for them.

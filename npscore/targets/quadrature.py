@@ -26,6 +26,7 @@ Array = np.ndarray
 
 MAX_NODES = 5_000_000
 MAX_GAUSS_HERMITE = 300  # numpy.polynomial's weights divide by zero not far above
+MAX_GAUSS_LEGENDRE = 2000  # the roots are the eigenvalues of a dense matrix: seconds at this order
 
 
 class Quadrature(NamedTuple):
@@ -139,7 +140,9 @@ def gumbel(order: int) -> Rule:
 
 @lru_cache(maxsize=64)
 def gauss_legendre(order: int) -> Rule:
-    """E f(u), u uniform on [−1, 1], exact for polynomials of degree 2·order − 1."""
+    """E f(u), u uniform on [−1, 1], exact for polynomials of degree 2·order − 1 (eq-1.24)."""
+    if order > MAX_GAUSS_LEGENDRE:
+        raise ValueError(f"order must be <= {MAX_GAUSS_LEGENDRE} for Gauss–Legendre, got {order}")
     nodes, weights = np.polynomial.legendre.leggauss(order)
     return _frozen(Rule(nodes, weights / weights.sum()))
 
@@ -154,7 +157,8 @@ def tail_exponent(order: int) -> float:
 
 
 def _too_many(count: str, total: int) -> ValueError:
-    return ValueError(f"order must give at most {MAX_NODES:,} nodes, got {count} = {total:,}")
+    size = f"{total:,}" if total < 10**15 else f"about 1e{math.log10(total):.0f}"
+    return ValueError(f"order must give at most {MAX_NODES:,} nodes, got {count} = {size}")
 
 
 def _frozen(rule: Rule) -> Rule:

@@ -75,9 +75,8 @@ class StudentT(Target):
 
     def _log_prob(self, x: Array) -> Array:
         _, unit, total = self._whitened(x)
-        return like(self._log_norm, x) - like(0.5 * (self.df + self.d), x) * (
-            2 * np.log(unit[:, 0]) + np.log1p(total[:, 0])
-        )
+        log_kernel = 2 * np.log(unit[:, 0]) + np.log1p(total[:, 0])  # (n,), log(1 + δ/ν)
+        return like(self._log_norm, x) - like(0.5 * (self.df + self.d), x) * log_kernel
 
     def _score(self, x: Array) -> Array:
         y, unit, total = self._whitened(x)
@@ -94,14 +93,11 @@ class StudentT(Target):
         """x = μ + L z √(ν/u), u ~ χ²_ν; beyond the float range, likely only for df below 0.1, it is ±inf."""
         z = rng.standard_normal((n, self.d))
         # u = 2 g U^{2/ν} with g ~ Gamma(ν/2 + 1): its logarithm does not underflow, however small ν is.
-        log_u = (
-            np.log(2 * rng.standard_gamma(0.5 * self.df + 1, n)) - rng.standard_exponential(n) * 2 / self.df
-        )
+        log_g = np.log(2 * rng.standard_gamma(0.5 * self.df + 1, n))
+        log_u = log_g - rng.standard_exponential(n) * 2 / self.df
+        centred = push_forward(z, np.zeros(self.d), self._white.factor)  # (n, d), L z
         with np.errstate(over="ignore"):
-            stretch = np.exp(0.5 * (math.log(self.df) - log_u))[:, None]
-            return push_forward(z, np.zeros(self.d), self._white.factor) * stretch + self.loc.astype(
-                np.float64
-            )
+            return self.loc.astype(np.float64) + centred * np.exp(0.5 * (math.log(self.df) - log_u))[:, None]
 
     def _whitened(self, x: Array) -> tuple[Array, Array, Array]:
         """(y, m, τ) with 1 + δ/ν = m² (1 + τ) and W (x − μ)/√ν = m y, for a unit m ≥ 1 of each row.
@@ -124,9 +120,8 @@ def _sech_power(df: float, k: int, order: int) -> Rule:
     c = 0.3
     power = min(2 * math.ceil(df / 2 - 1), 8)  # the largest even number < ν
     decay = min(order, 40) / (df - power + k)
-    reach = min(
-        decay + math.log1p(math.sqrt(-math.expm1(-2 * decay))), 440 / max(power, 2)
-    )  # cosh t = e^decay
+    arcosh = decay + math.log1p(math.sqrt(-math.expm1(-2 * decay)))  # the t with cosh t = e^decay
+    reach = min(arcosh, 440 / max(power, 2))
 
     def log_density(tau: Array) -> Array:
         log_cosh = np.log1p(2 * np.sinh(0.5 * c * np.sinh(tau)) ** 2)

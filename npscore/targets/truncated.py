@@ -37,9 +37,7 @@ class TruncatedGaussian(Bounded):
     high: float
     _mode: float = field(init=False, repr=False)
     _tilt: float = field(init=False, repr=False)  # a
-    _widths: tuple[float, float] = field(
-        init=False, repr=False
-    )  # deviations from the mode to low and to high
+    _widths: tuple[float, float] = field(init=False, repr=False)  # from the mode to low and high, over scale
     _masses: tuple[float, float] = field(init=False, repr=False)  # ∫₀^width exp(−½t² − at) dt on either side
 
     def __post_init__(self) -> None:
