@@ -45,6 +45,7 @@ class _FullBatch:
         self.last = (float("nan"), float("nan"))
 
     def loss_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """The loss and its gradient at θ, in float64, on the same draw of noise every time."""
         frozen = np.random.default_rng(self.seed)
         batch = self.problem.perturb(self.problem.train, frozen)
         theta = theta.astype(self.problem.model.dtype)
@@ -53,6 +54,7 @@ class _FullBatch:
         return loss, grad.astype(np.float64)
 
     def after_iteration(self, theta: Array) -> None:
+        """Book the iterate that was accepted: history, held-out rows, patience, the caller's callback."""
         theta, step = theta.astype(self.problem.model.dtype), self.state.step + 1
         loss, norm = self.last  # SciPy calls back right after evaluating the iterate it accepts
         self.record.step(step, loss, norm, float("nan"))  # L-BFGS has no learning rate
@@ -70,6 +72,7 @@ class _FullBatch:
             self.state = look(self.problem, self.state, self.record)
 
     def result(self, stopped: str) -> FitResult:
+        """The outcome so far."""
         return to_result(self.problem, self.state, self.record, stopped)
 
 
