@@ -78,6 +78,12 @@ def _fit(options: Any) -> int:
     _check_outputs([options.data], out=options.out, checkpoint=options.checkpoint)
     if options.objective == "dsm" and options.sigma is None:
         raise ValueError("--sigma is needed with --objective dsm, e.g. 0.2")
+    if options.probes != 1 and options.objective not in ("ssm", "ssm-vr"):
+        raise ValueError(
+            f"--probes must be left out with --objective {options.objective}, which has no probes"
+        )
+    if options.ema is not None and options.optimizer == "lbfgs":
+        raise ValueError("--ema must be left out with --optimizer lbfgs, which averages nothing")
     table = read_csv(options.data, columns=_names(options.columns))
     fitted = fit_table(
         table,

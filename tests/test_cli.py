@@ -134,6 +134,8 @@ def bad_calls(tmp_path, data):
         "sigma missing": (("fit", data, "--objective", "dsm", *out), "--sigma is needed"),
         "sigma not wanted": (("fit", data, "--sigma", "0.1", *out), "sigma"),
         "jitter": (("fit", data, "--jitter", "some", *out), "--jitter"),
+        "probes not wanted": (("fit", data, "--probes", "5", *out), "--probes"),
+        "ema not wanted": (("fit", data, "--ema", "0.9", "--optimizer", "lbfgs", *out), "--ema"),
         "jitter negative": (("fit", data, "--jitter=-1", *out), "jitter"),
         "seed": (("fit", data, "--seed", "-1", *out), "--seed must"),
         "resume": (("fit", data, "--resume", *out), "resume"),
