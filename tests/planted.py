@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 GRADIENTS = "test_gradients.py::test_every_parameter_at_every_depth_is_the_complex_step"
 TRANSPOSE = "test_gradients.py::test_square_weights_hide_no_transpose"
+CUTS = "test_trace.py::test_every_cut_of_the_ring_is_the_sum_over_directions"
+DEPTHS = "test_trace.py::test_the_rule_of_every_depth_is_the_sum_over_directions"
 FORMULA = "test_objectives.py::test_per_sample_values_are_the_formulas_and_the_loss_their_weighted_sum"
 SCORES = "test_targets.py::test_the_score_is_the_gradient_and_the_divergence_its_trace"
 LAW = "test_langevin_law.py::test_the_step_has_the_law_of_eq_1_4_and_1_5_exactly"
@@ -37,7 +39,7 @@ def _table(file: str, *rows: tuple[str, ...]) -> list[Mistake]:
 MISTAKES = [
     *_table(
         "models/_backprop.py",
-        ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ism]"),
+        ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ssm_vr]"),
         ("dropped phi'", "dz = da * run.jets[l - 1][1]", "dz = da", f"{GRADIENTS}[tanh-esm]"),
         ("no gradient of the bias", "dz.sum(axis=0))", "0 * dz.sum(axis=0))", f"{GRADIENTS}[sin-dsm]"),
         ("bias gradient a mean", "dz.sum(axis=0))", "dz.mean(axis=0))", f"{GRADIENTS}[erf-esm]"),
@@ -45,8 +47,8 @@ MISTAKES = [
          "test_models.py::test_a_state_dict_gives_what_pytorch_computes"),
         ("transposed weight backward", "da = dz @ layers[l].weight", "da = dz @ layers[l].weight.T",
          f"{TRANSPOSE}[esm]"),
-        ("transposed weight in the trace", "dt = _rows(du, layers[l].weight)",
-         "dt = _rows(du, layers[l].weight.T)", f"{TRANSPOSE}[ism]"),
+        ("transposed weight in the quadratic form", "dt = _rows(du, layers[l].weight)",
+         "dt = _rows(du, layers[l].weight.T)", f"{TRANSPOSE}[ssm_vr]"),
         ("dW of the trace without phi'", "du = slope * dt", "du = dt", f"{GRADIENTS}[silu-ssm]"),
     ),
     *_table(
@@ -64,11 +66,26 @@ MISTAKES = [
         ("dropped phi'' with one hidden layer", "run.jets[0][2] * (ddiv", "0 * (ddiv",
          f"{GRADIENTS}[tanh-ism]"),
         ("dropped phi'' of the second layer", "run.jets[1][2] * (ddiv", "0 * (ddiv",
-         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden1]"),
+         f"{DEPTHS}[hidden2-silu]"),
         ("trace divided by d", "q.sum(axis=0), run", "q.mean(axis=0), run",
-         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden0]"),
+         f"{DEPTHS}[hidden1-silu]"),
         ("transposed M", "P = (W1 @ W3).T", "P = W1 @ W3",
-         "test_models.py::test_closed_forms_of_the_trace_are_the_sum_over_directions[hidden2]"),
+         f"{DEPTHS}[hidden3-silu]"),
+    ),
+    *_table(
+        "models/_ring.py",
+        ("a chunk of directions lost", "for ks in chunks[1:]", "for ks in chunks[2:]",
+         f"{CUTS}[hidden0-0-1]"),
+        ("the chunks' gradients from the first run", "if len(chunks) == 1 else", "if len(chunks) else",
+         f"{CUTS}[hidden4-0-60]"),
+        ("dropped phi'' where the runs meet", "dslopes[-2] += ddiv[:, None] * meet", "pass",
+         f"{CUTS}[hidden2-2-1048576]"),
+        ("dropped phi'' between the ends", "dslopes[i] += np", "dslopes[i] += 0 * np",
+         f"{CUTS}[hidden10-1-1048576]"),
+        ("the exit not transposed back", "ring.exit[ks].T, ring.edges[-1]", "ring.exit[ks].T, ring.edges[-1].copy()",
+         f"{CUTS}[hidden0-0-1048576]"),
+        ("the closing edge not counted", "hidden[-1:] + hidden", "[0] + hidden",
+         "test_trace.py::test_the_cut_is_where_multiplications_are_fewest"),
     ),
     *_table(
         "models/_blocks.py",

@@ -10,8 +10,7 @@ from strategies import ACTIVATIONS, TAME, cases, gradient_error, make_case, netw
 
 import npscore as ns
 from npscore.checks import complex_step_jacobian, relative_error
-from npscore.models import _trace, base
-from npscore.models._backprop import forward
+from npscore.models import base
 
 TIGHT = 1e-12
 
@@ -72,20 +71,6 @@ def test_quadratic_forms_of_all_sign_vectors_average_to_the_trace(case):  # eq-7
     q = case.model.quadratic_form_vjp(case.x, sign_vectors(case.model.d, len(case.x)))[1]
     scale = np.abs(case.model.jacobian(case.x)).max()
     np.testing.assert_allclose(q.mean(axis=0), case.model.divergence(case.x), rtol=TIGHT, atol=TIGHT * scale)
-
-
-@pytest.mark.parametrize("hidden", [(6,), (6, 4), (3, 3)])
-def test_closed_forms_of_the_trace_are_the_sum_over_directions(hidden):  # eq-5.5, eq-5.11 to eq-5.14
-    case = make_case(8, d=3, hidden=hidden, activation="silu")
-    layers, ddiv = case.model.layers, case.noise[:, 0]
-    run = forward(layers, case.model.activation, case.x, order=2)
-    div, pullback = _trace.trace(layers, run)
-    expected_div, expected_pullback = _trace.trace_by_directions(layers, run)
-    np.testing.assert_allclose(div, expected_div, rtol=1e-12)
-    for actual, expected in zip(pullback(ddiv), expected_pullback(ddiv)):  # dW, then dz
-        assert len(actual) == len(expected)
-        for a, e in zip(actual, expected):
-            assert relative_error(a, e) < TIGHT
 
 
 # ---- pullbacks ---------------------------------------------------------------------------------------

@@ -1,17 +1,21 @@
-"""The exact trace of an MLP's Jacobian and its gradient: closed forms where there are any, else d directions.
+"""The exact trace of an MLP's Jacobian and its gradient: closed forms where there are any, else a cut ring.
 
 Each rule takes the layers and a forward pass and returns ``div`` (n,) and a pullback from ``ddiv`` (n,) to
 the gradients in every W_l and the cotangents that reach each z_l. Biases enter only through z. The two
-closed forms never hold anything of size n·d·h: d has gone into a matrix built from the weights alone.
+closed forms never hold anything of size n·d·h: d has gone into a matrix built from the weights alone. With
+more hidden layers directions are carried round a ring (``_ring``); ``trace_by_directions`` is the plain rule
+for any depth, which all others are checked against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Optional
 
 import numpy as np
 
 from ._backprop import Forward, pull_tangents, push_tangents, unit_vectors
+from ._ring import chunk, cut, open_ring, rotate, trace_of_ring
 from .base import Array, Layer
 
 TracePullback = Callable[[Array], tuple[list[Array], list[Array]]]
@@ -19,13 +23,13 @@ TracePullback = Callable[[Array], tuple[list[Array], list[Array]]]
 
 def trace(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
     """tr J by the cheapest rule for this depth."""
-    rule = {2: trace_one_hidden, 3: trace_two_hidden}.get(len(layers), trace_by_directions)
-    return rule(layers, run)
+    rules = {1: trace_by_directions, 2: trace_one_hidden, 3: trace_two_hidden}
+    return rules.get(len(layers), trace_by_ring)(layers, run)
 
 
-def directions(layers: Sequence[Layer]) -> int:
-    """How many directions per row the rule for this depth carries (1 for the closed forms)."""
-    return 1 if len(layers) in (2, 3) else layers[0].weight.shape[1]
+def directions(sizes: Sequence[int]) -> int:
+    """How many directions a row of the rule for these widths (d, h_1, …, d) carries at a time."""
+    return 1 if len(sizes) <= 4 else chunk(sizes, cut(sizes))
 
 
 def trace_one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
@@ -61,8 +65,32 @@ def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
     return (slope2 * half).sum(axis=1), pullback  # eq-5.12
 
 
+def trace_by_ring(
+    layers: Sequence[Layer], run: Forward, at: Optional[int] = None
+) -> tuple[Array, TracePullback]:
+    """Three and more hidden layers: the ring of ``_ring``, cut where it is cheapest, or ``at`` a given place."""
+    sizes = _sizes(layers)
+    at = cut(sizes) if at is None else at
+    ring = open_ring(layers, [jet[1] for jet in run.jets], at)
+    div, pull = trace_of_ring(ring, chunk(sizes, at))
+
+    def pullback(ddiv: Array) -> tuple[list[Array], list[Array]]:
+        dslopes, dinto, dlast = pull(ddiv)
+        dslopes, dinto = rotate(dslopes, -at), rotate(dinto, -at)
+        if at:  # through P = W_1 W_L
+            dP = dinto[0]
+            dinto[0], dlast = dP @ layers[-1].weight.T, layers[0].weight.T @ dP  # eq-5.21
+        return [*dinto, dlast], [jet[2] * dslope for jet, dslope in zip(run.jets, dslopes)]
+
+    return div, pullback
+
+
 def trace_by_directions(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
     """Any depth: tr J = Σ_k e_kᵀ J e_k, the d unit vectors pushed through together (the plain rule)."""
     q, tangents = push_tangents(layers, run, unit_vectors(layers[0].weight))
     div = np.broadcast_to(q.sum(axis=0), run.s.shape[:1]).copy()  # eq-5.5
     return div, lambda ddiv: pull_tangents(layers, run, tangents, ddiv[None, :])
+
+
+def _sizes(layers: Sequence[Layer]) -> list[int]:
+    return [layers[0].weight.shape[1], *(weight.shape[0] for weight, _ in layers)]

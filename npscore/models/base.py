@@ -26,8 +26,8 @@ from ._blocks import map_blocks, vjp_blocks
 Array = np.ndarray
 Pullback = Callable[..., Array]
 
-#: Numbers that the intermediates of one block of rows may hold (2**22 float64 are 32 MB).
-BLOCK_NUMBERS = 2**22
+#: Numbers that the intermediates of one block of rows may hold (2**24 float64 are 128 MB).
+BLOCK_NUMBERS = 2**24
 
 
 class Layer(NamedTuple):
@@ -111,15 +111,15 @@ class ScoreModel(ABC):
 
     def score(self, x: Any) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
-        return map_blocks(self._score, self._input(x), self._rows_per_block(1))
+        return map_blocks(self._score, self._input(x), self._rows_per_block(self._numbers()))
 
     def divergence(self, x: Any) -> Array:
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
-        return map_blocks(self._divergence, self._input(x), self._rows_per_block(self._trace_directions()))
+        return map_blocks(self._divergence, self._input(x), self._rows_per_block(self._trace_numbers()))
 
     def jacobian(self, x: Any) -> Array:
         """The Jacobian J[n, i, j] = ∂sᵢ/∂xⱼ at each row, shape (n, d, d), for x of shape (n, d)."""
-        return map_blocks(self._jacobian, self._input(x), self._rows_per_block(self.d))
+        return map_blocks(self._jacobian, self._input(x), self._rows_per_block(self.d * self._numbers()))
 
     # ---- the three primitives --------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class ScoreModel(ABC):
         x is (n, d); s is (n, d); ``pullback(ds)`` takes ds = ∂L/∂s of shape (n, d) and returns ∂L/∂θ
         as a flat (p,) vector: a plain sum over rows, so any 1/n or weight belongs in ds.
         """
-        return self._primitive(self._score_vjp, (self._input(x),), (0,), {"ds": 0}, 1)
+        return self._primitive(self._score_vjp, (self._input(x),), (0,), {"ds": 0}, self._numbers())
 
     def divergence_vjp(self, x: Any) -> tuple[Array, Array, Pullback]:
         """Score, exact trace and their joint pullback: ``s, div, pullback = model.divergence_vjp(x)``.
@@ -138,7 +138,7 @@ class ScoreModel(ABC):
         of any L(s, div), both dependencies on θ included.
         """
         return self._primitive(
-            self._divergence_vjp, (self._input(x),), (0,), {"ds": 0, "ddiv": -1}, self._trace_directions()
+            self._divergence_vjp, (self._input(x),), (0,), {"ds": 0, "ddiv": -1}, self._trace_numbers()
         )
 
     def quadratic_form_vjp(self, x: Any, v: Any) -> tuple[Array, Array, Pullback]:
@@ -154,8 +154,8 @@ class ScoreModel(ABC):
             raise ValueError(
                 f"v must have shape {x.shape} or (m, {x.shape[0]}, {self.d}), got shape {v.shape}"
             )
-        probes = v.shape[0] if v.ndim == 3 else 1
-        return self._primitive(self._quadratic_form_vjp, (x, v), (0, -2), {"ds": 0, "dq": -1}, probes)
+        numbers = self._numbers() * (v.shape[0] if v.ndim == 3 else 1)
+        return self._primitive(self._quadratic_form_vjp, (x, v), (0, -2), {"ds": 0, "dq": -1}, numbers)
 
     @abstractmethod
     def _score_vjp(self, x: Array) -> tuple[Array, Pullback]: ...
@@ -175,18 +175,22 @@ class ScoreModel(ABC):
     def _divergence(self, x: Array) -> Array:
         return self._divergence_vjp(x)[1]
 
-    def _trace_directions(self) -> int:
-        """How many tangent directions a row of ``_divergence_vjp`` carries: what its memory is counted by."""
-        return self.d
+    def _numbers(self) -> int:
+        """About how many numbers a row of a primitive with one direction holds at once."""
+        return 4 * (self.d + sum(fan_out for fan_out, _ in self._shapes))
+
+    def _trace_numbers(self) -> int:
+        """The same for a row of ``_divergence_vjp``: here, for d directions together."""
+        return self.d * self._numbers()
 
     # ---- the border and the blocks ---------------------------------------------------------------
 
     def _input(self, x: Any) -> Array:
         return as_batch(x, "x", d=self.d, allow_complex=True)
 
-    def _rows_per_block(self, directions: int) -> int:
-        widths = self.d + sum(fan_out for fan_out, _ in self._shapes)
-        return max(1, BLOCK_NUMBERS // (4 * widths * directions))
+    def _rows_per_block(self, numbers: int) -> int:
+        """How many rows of so many numbers each to work on at a time."""
+        return max(1, BLOCK_NUMBERS // numbers)
 
     def _primitive(
         self,
@@ -194,11 +198,11 @@ class ScoreModel(ABC):
         inputs: tuple[Array, ...],
         in_axes: tuple[int, ...],
         cotangents: dict[str, int],
-        directions: int,
+        numbers: int,
     ) -> tuple[Any, ...]:
         """A primitive over blocks of rows; its pullback checks the cotangents, {name: axis of samples}."""
         inputs = tuple(a.copy() for a in inputs)  # the pullback reads them later: the caller may reuse his
-        rows = self._rows_per_block(directions)
+        rows = self._rows_per_block(numbers)
         out_axes = tuple(cotangents.values())
         *outputs, pull = vjp_blocks(primitive, inputs, in_axes, out_axes, rows)
 

@@ -174,8 +174,8 @@ class MLP(ScoreModel):
 
         return run.s, q.reshape(v.shape[:-1]), pullback
 
-    def _trace_directions(self) -> int:
-        return directions(self.layers)
+    def _trace_numbers(self) -> int:
+        return self._numbers() + 2 * directions(self.sizes) * sum(self.sizes[1:-1])
 
     def _jacobian(self, x: Array) -> Array:
         return push_jacobian(self.layers, forward(self.layers, self.activation, x, order=1))
