@@ -79,7 +79,8 @@ def as_shaped(
 def as_weights(weights: Any, n: int, dtype: Any) -> Array:
     """The per-row factors w of Σᵢ wᵢ ℓᵢ, shape ``(n,)``: 1/n each where ``weights`` is None."""
     if weights is None:
-        return np.ones(n, dtype=dtype) / n  # divided in its own type: 1/n as a double is no longdouble
+        real = np.dtype(dtype).type  # 1/n divided in its own type: as a double it is no longdouble
+        return np.full(n, real(1) / real(n), dtype)
     return as_shaped(weights, "weights", (n,))
 
 

@@ -190,20 +190,21 @@ class Activation:
         if as_count(order, "order", 0) > 3:
             raise ValueError(f"order must be a whole number from 0 to 3, got {order}")
         z = as_array(z, "z", allow_complex=True, finite=False)
-        with np.errstate(under="ignore"):  # a tail that ends in 0 is the right answer
-            jet = self._jet(z.reshape(-1), order)
-        return tuple(derivative.reshape(z.shape) for derivative in jet)
+        return tuple(derivative.reshape(z.shape) for derivative in self.unchecked_jet(z.reshape(-1), order))
 
-    def _jet(self, z: Array, order: int) -> tuple[Array, ...]:
-        """`jet` of a flat array, a block at a time where it is long: four times as fast on 4 MB of it."""
-        if z.size <= _BLOCK:
-            return tuple(islice(_KERNELS[self.name](z, **dict(self.params)), order + 1))
-        jet = tuple(np.empty_like(z) for _ in range(order + 1))
-        for start in range(0, z.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            for whole, part in zip(jet, self._jet(z[block], order)):
-                whole[block] = part
-        return jet
+    def unchecked_jet(self, z: Array, order: int) -> tuple[Array, ...]:
+        """`jet` of a clean (…, h) array, a block at a time where it is large: four times as fast on 4 MB of it."""
+        with np.errstate(under="ignore"):  # a tail that ends in 0 is the right answer
+            if z.size <= _BLOCK:
+                return tuple(islice(_KERNELS[self.name](z, **dict(self.params)), order + 1))
+            flat = z.reshape(-1)
+            jet = tuple(np.empty_like(flat) for _ in range(order + 1))
+            for start in range(0, z.size, _BLOCK):
+                block = slice(start, start + _BLOCK)
+                kernel = _KERNELS[self.name](flat[block], **dict(self.params))
+                for whole, part in zip(jet, kernel):
+                    whole[block] = part
+            return tuple(derivative.reshape(z.shape) for derivative in jet)
 
     def spec(self) -> str:
         """The canonical text, such as "tanh" or "softplus(beta=2.0)": ``get(a.spec()) == a``."""

@@ -46,7 +46,7 @@ def esm(
     w = as_weights(weights, len(x), x.dtype)
     s, pullback = model.score_vjp(x)
     residual = s - target  # (n, d)
-    per_sample = _finite(0.5 * (residual * residual).sum(axis=1))  # eq-2.1
+    per_sample = _finite(0.5 * _dots(residual, residual))  # eq-2.1
     return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
 
 
@@ -60,14 +60,14 @@ def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
     x = as_batch(x, "x", d=_dimension(model))
     w = as_weights(weights, len(x), x.dtype)
     s, div, pullback = model.divergence_vjp(x)
-    per_sample = _finite(0.5 * (s * s).sum(axis=1) + div)  # eq-2.2
+    per_sample = _finite(0.5 * _dots(s, s) + div)  # eq-2.2
     return LossGrad(w @ per_sample, pullback(w[:, None] * s, w), per_sample)
 
 
 def ism_values(model: ScoreModel, x: Any) -> Array:
     """½‖s(x)‖² + tr ∂s/∂x at each row, shape (n,), without a gradient: for held-out rows. x is (n, d)."""
     s, div, _ = model.divergence_vjp(x)
-    return 0.5 * (s * s).sum(axis=1) + div  # eq-2.2
+    return 0.5 * _dots(s, s) + div  # eq-2.2
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -79,7 +79,7 @@ def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
     s, q, pullback = model.quadratic_form_vjp(x, probes)
-    vs = (probes * s).sum(axis=-1)  # (m, n)
+    vs = _dots(probes, s)  # (m, n)
     per_sample = _finite((0.5 * vs * vs + q).mean(axis=0))  # eq-7.1
     share = w / len(probes)  # (n,)
     ds = share[:, None] * (vs[..., None] * probes).sum(axis=0)
@@ -96,7 +96,7 @@ def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
     s, q, pullback = model.quadratic_form_vjp(x, probes)
-    per_sample = _finite(0.5 * (s * s).sum(axis=1) + q.mean(axis=0))  # eq-7.2, eq-7.3
+    per_sample = _finite(0.5 * _dots(s, s) + q.mean(axis=0))  # eq-7.2, eq-7.3
     dq = np.broadcast_to(w / len(probes), q.shape)
     return LossGrad(w @ per_sample, pullback(w[:, None] * s, dq), per_sample)
 
@@ -115,8 +115,13 @@ def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) 
     w = as_weights(weights, len(x), x.dtype)
     s, pullback = model.score_vjp(x + sigma * noise)
     residual = s + noise / sigma  # (n, d)
-    per_sample = _finite(0.5 * (residual * residual).sum(axis=1))  # eq-8.1
+    per_sample = _finite(0.5 * _dots(residual, residual))  # eq-8.1
     return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
+
+
+def _dots(a: Array, b: Array) -> Array:
+    """The dot products of rows: aᵢ·bᵢ over the last axis."""
+    return np.einsum("...d,...d->...", a, b)
 
 
 def _finite(per_sample: Array) -> Array:

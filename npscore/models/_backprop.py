@@ -44,7 +44,7 @@ def forward(layers: Sequence[Layer], activation: Activation, x: Array, order: in
     for weight, bias in layers[:-1]:
         z = inputs[-1] @ weight.T  # (n, h_l)          eq-4.1
         z += bias
-        jets.append(activation.jet(z, order))
+        jets.append(activation.unchecked_jet(z, order))
         inputs.append(jets[-1][0])  # a_l = φ(z_l)      eq-4.2
     weight, bias = layers[-1]
     return Forward(inputs[-1] @ weight.T + bias, inputs, jets)  # s = z_L   eq-4.3

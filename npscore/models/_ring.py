@@ -110,7 +110,7 @@ def _run(ring: Ring, ks: slice) -> tuple[Array, Callable[[Array, Ring], None]]:
             du = slopes[i][:, None] * dt  # eq-5.20
         _add(_first(gradient, ks), pull_first(du))
 
-    return (slopes[-2] * meet).sum(axis=1), pull  # eq-5.19
+    return np.einsum("nh,nh->n", slopes[-2], meet), pull  # eq-5.19
 
 
 def _first(ring: Ring, ks: slice) -> tuple[Array, ...]:

@@ -62,7 +62,7 @@ def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
         dz = [run.jets[0][2] * (scaled @ M), run.jets[1][2] * (ddiv[:, None] * half)]
         return dW, dz  # eq-5.14
 
-    return (slope2 * half).sum(axis=1), pullback  # eq-5.12
+    return np.einsum("nh,nh->n", slope2, half), pullback  # eq-5.12
 
 
 def trace_by_ring(

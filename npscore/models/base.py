@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,15 +112,15 @@ class ScoreModel(ABC):
 
     def score(self, x: Any) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
-        return map_blocks(self._score, self._input(x), self._rows_per_block(self._numbers()))
+        return map_blocks(self._score, self._input(x), self._rows_per_block(self._numbers))
 
     def divergence(self, x: Any) -> Array:
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
-        return map_blocks(self._divergence, self._input(x), self._rows_per_block(self._trace_numbers()))
+        return map_blocks(self._divergence, self._input(x), self._rows_per_block(self._trace_numbers))
 
     def jacobian(self, x: Any) -> Array:
         """The Jacobian J[n, i, j] = ∂sᵢ/∂xⱼ at each row, shape (n, d, d), for x of shape (n, d)."""
-        return map_blocks(self._jacobian, self._input(x), self._rows_per_block(self.d * self._numbers()))
+        return map_blocks(self._jacobian, self._input(x), self._rows_per_block(self.d * self._numbers))
 
     # ---- the three primitives --------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class ScoreModel(ABC):
         x is (n, d); s is (n, d); ``pullback(ds)`` takes ds = ∂L/∂s of shape (n, d) and returns ∂L/∂θ
         as a flat (p,) vector: a plain sum over rows, so any 1/n or weight belongs in ds.
         """
-        return self._primitive(self._score_vjp, (self._input(x),), (0,), {"ds": 0}, self._numbers())
+        return self._primitive(self._score_vjp, (self._input(x),), (0,), {"ds": 0}, self._numbers)
 
     def divergence_vjp(self, x: Any) -> tuple[Array, Array, Pullback]:
         """Score, exact trace and their joint pullback: ``s, div, pullback = model.divergence_vjp(x)``.
@@ -138,7 +139,7 @@ class ScoreModel(ABC):
         of any L(s, div), both dependencies on θ included.
         """
         return self._primitive(
-            self._divergence_vjp, (self._input(x),), (0,), {"ds": 0, "ddiv": -1}, self._trace_numbers()
+            self._divergence_vjp, (self._input(x),), (0,), {"ds": 0, "ddiv": -1}, self._trace_numbers
         )
 
     def quadratic_form_vjp(self, x: Any, v: Any) -> tuple[Array, Array, Pullback]:
@@ -154,7 +155,7 @@ class ScoreModel(ABC):
             raise ValueError(
                 f"v must have shape {x.shape} or (m, {x.shape[0]}, {self.d}), got shape {v.shape}"
             )
-        numbers = self._numbers() * (v.shape[0] if v.ndim == 3 else 1)
+        numbers = self._numbers * (v.shape[0] if v.ndim == 3 else 1)
         return self._primitive(self._quadratic_form_vjp, (x, v), (0, -2), {"ds": 0, "dq": -1}, numbers)
 
     @abstractmethod
@@ -175,13 +176,15 @@ class ScoreModel(ABC):
     def _divergence(self, x: Array) -> Array:
         return self._divergence_vjp(x)[1]
 
+    @cached_property
     def _numbers(self) -> int:
         """About how many numbers a row of a primitive with one direction holds at once."""
         return 4 * (self.d + sum(fan_out for fan_out, _ in self._shapes))
 
+    @cached_property
     def _trace_numbers(self) -> int:
         """The same for a row of ``_divergence_vjp``: here, for d directions together."""
-        return self.d * self._numbers()
+        return self.d * self._numbers
 
     # ---- the border and the blocks ---------------------------------------------------------------
 
@@ -195,13 +198,13 @@ class ScoreModel(ABC):
     def _primitive(
         self,
         primitive: Callable[..., tuple[Any, ...]],
-        inputs: tuple[Array, ...],
+        inputs: Sequence[Array],
         in_axes: tuple[int, ...],
         cotangents: dict[str, int],
         numbers: int,
     ) -> tuple[Any, ...]:
         """A primitive over blocks of rows; its pullback checks the cotangents, {name: axis of samples}."""
-        inputs = tuple(a.copy() for a in inputs)  # the pullback reads them later: the caller may reuse his
+        inputs = [a.copy() for a in inputs]  # the pullback reads them later: the caller may reuse his
         rows = self._rows_per_block(numbers)
         out_axes = tuple(cotangents.values())
         *outputs, pull = vjp_blocks(primitive, inputs, in_axes, out_axes, rows)
@@ -210,7 +213,7 @@ class ScoreModel(ABC):
             if len(given) != len(outputs):
                 raise TypeError(f"pullback takes ({', '.join(cotangents)}), got {len(given)} arguments")
             named = zip(given, cotangents, outputs)
-            return pull(*(as_shaped(c, name, out.shape, allow_complex=True) for c, name, out in named))
+            return pull(*[as_shaped(c, name, out.shape, allow_complex=True) for c, name, out in named])
 
         return (*outputs, pullback)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Union
 
 import numpy as np
@@ -174,8 +175,9 @@ class MLP(ScoreModel):
 
         return run.s, q.reshape(v.shape[:-1]), pullback
 
+    @cached_property
     def _trace_numbers(self) -> int:
-        return self._numbers() + 2 * directions(self.sizes) * sum(self.sizes[1:-1])
+        return self._numbers + 2 * directions(self.sizes) * sum(self.sizes[1:-1])
 
     def _jacobian(self, x: Array) -> Array:
         return push_jacobian(self.layers, forward(self.layers, self.activation, x, order=1))
@@ -205,7 +207,14 @@ def _checked_dtype(dtype: Any) -> np.dtype:
 
 def _ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
     """One flat gradient from the layers' gradients, those of the Jacobian's road (weights only) added."""
-    pieces = []
-    for index, (weight, bias) in enumerate(gradients):
-        pieces += [(weight + dW[index] if dW else weight).ravel(), bias]
-    return np.concatenate(pieces)
+    parts = [part for layer in gradients for part in layer]
+    flat = np.empty(sum(part.size for part in parts), np.result_type(*parts, *dW))
+    start = 0
+    for index, part in enumerate(parts):
+        view = flat[start : start + part.size].reshape(part.shape)
+        if dW and part.ndim == 2:
+            np.add(part, dW[index // 2], out=view)
+        else:
+            view[...] = part
+        start += part.size
+    return flat
