@@ -7,6 +7,7 @@ Which numbers come back depends on the jobs alone, never on who carries them out
 from __future__ import annotations
 
 import contextlib
+import functools
 import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,4 +114,10 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _limit_blas() -> Any:
-    return threadpoolctl and threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+    return threadpoolctl and _controller().limit(limits=1, user_api="blas")
+
+
+@functools.lru_cache(maxsize=1)
+def _controller() -> Any:
+    """The BLAS libraries of this process; looking for them takes longer than a short run."""
+    return threadpoolctl.ThreadpoolController()

@@ -158,7 +158,7 @@ MISTAKES = [
          f"{SCORES}[StudentT, d=2]"),
     ),
     *_table(
-        "samplers/langevin.py",
+        "samplers/_blocks.py",
         ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
         ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),

@@ -8,7 +8,15 @@ import numpy as np
 
 from .._progress import Progress
 from .._validation import Array, as_batch, as_callable, as_number, as_positive, as_shaped
-from ._chains import Callback, Chains, Score, optional_callback, optional_progress
+from ._chains import (
+    Callback,
+    Chains,
+    Score,
+    checked_setting,
+    optional_callback,
+    optional_progress,
+    read_only,
+)
 
 
 class AscentResult(NamedTuple):
@@ -67,26 +75,28 @@ def gradient_ascent(
     """
     tol = as_number(tol, "tol", at_least=0)
     callback, progress = optional_callback(callback), optional_progress(progress)
-    chains = Chains("gradient_ascent", score, x0, step, n_steps, bound, on_divergence)
-    x, scratch, alpha = chains.x, chains.scratch, chains.x.dtype.type(chains.step)
-    with Progress("gradient ascent", chains.n_steps, enabled=progress) as line:
-        for t in range(chains.n_steps + 1):
+    run = checked_setting("gradient_ascent", score, x0, step, n_steps, bound, on_divergence)
+    x, gone = run.states(), np.zeros(len(run.x0), dtype=np.int64)  # (n, d), (n,)
+    chains, alpha = Chains(run.score, run.x0, x, gone, run.bound), x.dtype.type(run.step)
+    with Progress("gradient ascent", run.n_steps, enabled=progress) as line:
+        for t in range(run.n_steps + 1):
             s = chains.score()  # (n, d)
             score_norm = _row_norms(s, x.dtype)  # (n,)
             converged = (score_norm <= tol) & ~chains.diverged  # (n,)
             settled = converged | chains.diverged  # (n,)
             n_converged = int(np.count_nonzero(converged))
             line.update(t, f"{n_converged:,} of {len(x):,} converged")
-            if t == chains.n_steps or settled.all():
+            if t == run.n_steps or settled.all():
                 break
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                np.multiply(s, alpha, out=scratch, dtype=x.dtype, casting="same_kind")
-                scratch[settled] = 0.0
-                x += scratch  # eq-1.2
+                np.multiply(s, alpha, out=chains.scratch, dtype=x.dtype, casting="same_kind")
+                chains.scratch[settled] = 0.0
+                x += chains.scratch  # eq-1.2
                 chains.watch(t + 1)
+            run.check(gone)
             if callback is not None:
-                callback(t + 1, chains.view)
-    chains.report()
+                callback(t + 1, read_only(x))
+    run.report(gone)
     score_norm[chains.diverged] = np.nan
     return AscentResult(x, score_norm, converged, n_converged, chains.diverged, chains.n_diverged, t)
 

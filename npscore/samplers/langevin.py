@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from .._parallel import as_executor, one_blas_thread, submit_all
 from .._progress import Progress
 from .._validation import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
-from ._chains import Callback, Chains, Score, optional_callback, optional_progress
+from ._blocks import Job, Plan, States, coefficients, draw_words, empty_states, make_jobs, make_walks, run_job
+from ._chains import (
+    Callback,
+    Score,
+    Setting,
+    checked_setting,
+    optional_callback,
+    optional_progress,
+    read_only,
+)
+
+LOOK_EVERY = 64  # steps of all blocks between two looks at what has diverged and at the progress line
 
 
 class LangevinResult(NamedTuple):
@@ -39,7 +53,7 @@ def langevin_step(score: Score, x: Any, step: float, z: Any) -> Array:
     z = as_shaped(z, "z", x.shape, allow_complex=is_complex).astype(x.dtype, copy=False)  # (n, d)
     s = as_callable(score, "score", "(n, d) -> (n, d)")(x)
     s = as_shaped(s, "score(x)", x.shape, allow_complex=is_complex).astype(x.dtype, copy=False)  # (n, d)
-    alpha, sqrt_2_alpha = _coefficients(step, x.dtype)
+    alpha, sqrt_2_alpha = coefficients(step, x.dtype)
     return x + alpha * s + sqrt_2_alpha * z  # eq-1.3
 
 
@@ -56,14 +70,30 @@ def langevin(
     bound: Optional[float] = None,
     callback: Optional[Callback] = None,
     progress: Optional[bool] = None,
+    workers: int = 1,
+    executor: Any = None,
 ) -> LangevinResult:
     """Runs ``langevin_step`` on every row of x0, a chain each, with independent z ~ N(0, I).
 
     x_t = x_{t-1} + α s(x_{t-1}) + √(2α) z_t for t = 1 … n_steps, bit for bit the iterated ``langevin_step``.
     ``x0`` is (n, d); its floating type (float32, float64, longdouble) is kept whatever the score returns.
 
-    Random numbers: step t takes the next (n, d) block of ``rng.standard_normal`` in row order (drawn in
-    float32 for float32 chains, in float64 otherwise), whatever is recorded, reported or has diverged.
+    Blocks: chains are walked through in blocks of at most 1,024 rows, fewer for d > 32, each with a random
+    stream of its own: ``samplers.langevin_blocks(n, d, rng=rng)`` gives both. At step t a block of b rows
+    takes the next (b, d) numbers of its stream's ``standard_normal`` (in float32 for float32 chains, in float64
+    otherwise), whatever is recorded, reported or has diverged. A Generator given as ``rng`` moves on by four
+    32-bit words a run.
+
+    ``score`` is called on the (b, d) rows of a block and must treat each row by itself; one that looks
+    across rows (batch statistics, interacting particles) needs ``langevin_step`` in a loop. It gets a scratch
+    array that is overwritten once it has returned: it must copy what it wants to keep.
+
+    ``workers=k`` takes the blocks in k threads, and ``executor`` (as in ``concurrent.futures``: a process pool,
+    Dask's ``client.get_executor()``, mpi4py's ``MPIPoolExecutor``) sends them away in at most 1,024 jobs; the
+    numbers are those of a plain run. In threads the score must be thread-safe (npscore's are); for other
+    processes it must be picklable. With threadpoolctl installed BLAS keeps to one thread during a run, here and
+    there, so that bits do not depend on its number of threads, which they do for products over more than a few
+    hundred terms.
 
     Recording: with ``record_every=k`` the trajectory holds the states after steps burn_in + k, burn_in + 2k,
     … ≤ n_steps. ``burn_in`` counts steps out of n_steps, so it never changes the final state; without
@@ -71,49 +101,93 @@ def langevin(
 
     Divergence: a chain whose state is not finite or leaves max|x| ≤ ``bound`` (default 1e6 (1 + max|x0|))
     stops there. Its row is NaN from that step on, in ``x`` and in the trajectory; the mask and count are in
-    the result; the score goes on seeing a full finite batch, with that chain back at its start.
+    the result; the score goes on seeing full finite blocks, with that chain back at its start.
     ``on_divergence``: "warn" gives one RuntimeWarning at the end of the run, "raise" a ``DivergenceError``
-    at once, "ignore" leaves it at the mask. The run ends early only if no chain is left.
+    naming the first such step (within 64 steps of it, or of a job's end), "ignore" leaves it at the mask. A
+    block ends early only if none of its chains is left.
 
-    ``score`` gets a scratch array that is overwritten once it has returned: it must copy what it wants to
-    keep. ``callback(t, x)`` is called after each step with a read-only view under the same rule.
-    ``progress``: a status line; None means on a terminal only.
+    ``callback(t, x)`` is called after each step with a read-only view of all chains, which the next step
+    overwrites; not with ``executor``. ``progress``: a status line; None means on a terminal only.
 
-    Raises TypeError or ValueError for a wrong argument or a score of wrong shape or type.
+    Raises TypeError or ValueError for a wrong argument or a score of wrong shape or type, and what the score
+    raises, wherever it ran, as it is.
     Source: as ``langevin_step``.
     """
     rng, callback, progress = as_rng(rng), optional_callback(callback), optional_progress(progress)
-    chains = Chains("langevin", score, x0, step, n_steps, bound, on_divergence)
-    recorded = _recorded_steps(chains.n_steps, burn_in, record_every)
-    x, scratch, z = chains.x, chains.scratch, np.empty_like(chains.x)  # (n, d) each
-    trajectory = None if record_every is None else np.full((len(recorded), *x.shape), np.nan, x.dtype)
-    alpha, sqrt_2_alpha = _coefficients(chains.step, x.dtype)
-    with Progress("langevin", chains.n_steps, enabled=progress) as line:
-        for t in range(1, chains.n_steps + 1):
-            s = chains.score()  # (n, d)
-            _fill_standard_normal(rng, z)
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                # x + α s + √(2α) z in place; the score's type is cast to the chains' type first.
-                np.multiply(s, alpha, out=scratch, dtype=x.dtype, casting="same_kind")
-                z *= sqrt_2_alpha
-                x += scratch
-                x += z  # eq-1.3
-                chains.watch(t)
-            if t in recorded:
-                trajectory[recorded.index(t)] = x
-            if callback is not None:
-                callback(t, chains.view)
-            line.update(t, f"{chains.n_diverged:,} diverged" if chains.n_diverged else "")
-            if chains.n_diverged == len(x):
-                break
-    chains.report()
-    return LangevinResult(x, trajectory, chains.diverged, chains.n_diverged, t)
+    run = checked_setting("langevin", score, x0, step, n_steps, bound, on_divergence)
+    recorded = _recorded_steps(run.n_steps, burn_in, record_every)
+    workers, executor = _engine(workers, executor, callback)
+    plan = Plan(run.score, run.step, run.n_steps, run.bound, recorded, on_divergence == "raise", np.geterr())
+    states, words = empty_states(run.states(), plan), draw_words(rng)
+    with Progress("langevin", run.n_steps, enabled=progress) as line:
+        if executor is None:
+            _run_here(run, make_jobs(plan, run.x0, words, 1)[0], states, workers, callback, line)
+        else:
+            _run_there(run, make_jobs(plan, run.x0, words), states, executor, line)
+    x, gone, trajectory = states
+    run.report(gone)
+    taken = int(gone.max()) if gone.all() else run.n_steps
+    diverged = gone > 0
+    return LangevinResult(
+        x, None if record_every is None else trajectory, diverged, int(np.count_nonzero(diverged)), taken
+    )
 
 
-def _coefficients(step: float, dtype: np.dtype) -> tuple[np.floating, np.floating]:
-    """α and √(2α) in the working precision."""
-    real = np.empty(0, dtype).real.dtype.type
-    return real(step), np.sqrt(real(2.0 * step))
+def _run_here(
+    run: Setting, job: Job, states: States, workers: int, callback: Optional[Callback], line: Progress
+) -> None:
+    """All blocks, some steps at a time where somebody looks on, in this thread or in a pool of our own."""
+    walks = list(make_walks(job, states))
+    at_once = 1 if callback else LOOK_EVERY if line.enabled or job.plan.stop_at_divergence else run.n_steps
+    with _threads(min(workers, len(walks))) as pool, one_blas_thread():
+        try:
+            for t in (*range(at_once, run.n_steps, at_once), run.n_steps):
+                for _ in submit_all(pool, lambda walk, t=t: walk.advance(t), walks):
+                    pass
+                run.check(states.gone)
+                all_gone = bool(states.gone.all())
+                t = min(t, int(states.gone.max())) if all_gone else t
+                if callback is not None:
+                    callback(t, read_only(states.x))
+                line.update(t, _lost(states))
+                if all_gone:
+                    break
+        finally:
+            for walk in walks:  # an error or Ctrl-C ends those that other threads still have
+                walk.stopped = True
+
+
+def _run_there(run: Setting, jobs: list[Job], states: States, executor: Any, line: Progress) -> None:
+    """Whole runs of groups of blocks, gathered in order."""
+    names = [f"langevin: chains {job.span.start} to {job.span.stop - 1}" for job in jobs]
+    results = submit_all(executor, run_job, jobs, names=names, sent={"score": run.score})
+    for job, result in zip(jobs, results):
+        for whole, part in zip(states.part(job.span), result):
+            whole[...] = part
+        line.update(run.n_steps * job.span.stop // len(states.x), _lost(states))
+    run.check(states.gone)
+
+
+def _lost(states: States) -> str:
+    n_diverged = np.count_nonzero(states.gone)
+    return f"{n_diverged:,} diverged" if n_diverged else ""
+
+
+def _threads(workers: int) -> Any:
+    return ThreadPoolExecutor(workers, "langevin") if workers > 1 else contextlib.nullcontext()
+
+
+def _engine(workers: Any, executor: Any, callback: Optional[Callback]) -> tuple[int, Any]:
+    """How many threads of our own, or whose executor."""
+    workers, executor = as_count(workers, "workers"), as_executor(executor)
+    if executor is not None and workers != 1:
+        raise ValueError(f"workers must be 1 where an executor is given, which has its own, got {workers}")
+    if executor is not None and callback is not None:
+        raise ValueError(
+            "callback must be None with an executor: its jobs take all their steps elsewhere, one after another; "
+            "use record_every, or workers"
+        )
+    return workers, executor
 
 
 def _recorded_steps(n_steps: int, burn_in: Any, record_every: Any) -> range:
@@ -127,11 +201,3 @@ def _recorded_steps(n_steps: int, burn_in: Any, record_every: Any) -> range:
     if every > n_steps - burn_in:
         raise ValueError(f"record_every must be <= n_steps - burn_in = {n_steps - burn_in}, got {every}")
     return range(burn_in + every, n_steps + 1, every)
-
-
-def _fill_standard_normal(rng: np.random.Generator, z: Array) -> None:
-    """Fresh N(0, 1) numbers into z, with no temporary where the generator knows z's type."""
-    if z.dtype in (np.float32, np.float64):
-        rng.standard_normal(out=z, dtype=z.dtype)
-    else:
-        z[...] = rng.standard_normal(z.shape)

@@ -1,0 +1,189 @@
+"""Langevin in blocks of chains: a block fits the cache, owns its random stream, and can be run anywhere.
+
+Which rows a block holds depends on the shape of x0 alone, and its noise on its own stream alone. So a run is the
+same, bit for bit, whether its blocks are taken one after another, by threads, or by processes on other machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._parallel import one_blas_thread
+from .._validation import Array, as_count, as_rng
+from ._chains import Chains, Score
+
+# Measured: smaller blocks spend their time between NumPy's loops, larger ones fall out of the cache, first in
+# the hidden layers of a network. A block's state is 2^15 numbers, at most 1,024 rows and at least 64.
+NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**15, 1024, 64
+NOISE_AHEAD = 2**13  # numbers drawn at a time where a step of a block takes fewer
+
+# A job is a run of neighbouring blocks. One each, until there are this many: a thousand workers are busy, and
+# the engine's own cost per job (a millisecond) and the score, sent with each, stay small beside the work.
+MOST_JOBS = 1024
+
+
+class Block(NamedTuple):
+    """Rows of a run and the random stream that is theirs."""
+
+    rows: slice
+    rng: np.random.Generator
+
+
+def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
+    """The blocks of n chains in d dimensions that ``langevin`` walks through, with their fresh random streams.
+
+    k = ⌈n/r⌉ blocks of r = min(1024, max(64, ⌊2¹⁵/d⌋)) rows or a little fewer: block i is rows ⌊in/k⌋ … ⌊(i+1)n/k⌋.
+    ``rng`` (a Generator or a seed) gives one draw, four 32-bit words w; block i's stream is
+    ``Generator(SFC64(SeedSequence(w).spawn(k)[i]))``, whatever kind of generator ``rng`` is.
+    At step t a block of b rows takes the next (b, d) ``standard_normal`` numbers of its stream.
+    """
+    n, d, words = as_count(n, "n"), as_count(d, "d"), draw_words(as_rng(rng))
+    return [Block(rows, stream(words, i)) for i, rows in enumerate(block_rows(n, d))]
+
+
+def block_rows(n: int, d: int) -> list[slice]:
+    """The rows of each block."""
+    k = -(-n // min(MOST_ROWS, max(FEWEST_ROWS, NUMBERS // d)))
+    return [slice(i * n // k, (i + 1) * n // k) for i in range(k)]
+
+
+def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
+    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
+    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
+
+
+def stream(words: tuple[int, ...], i: int) -> np.random.Generator:
+    """``SeedSequence(words).spawn(k)[i]``, of NumPy's fastest bit generator."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words, spawn_key=(i,))))
+
+
+class Plan(NamedTuple):
+    """What all blocks of a run are told."""
+
+    score: Score
+    step: float
+    n_steps: int
+    bound: float
+    recorded: range  # step numbers
+    stop_at_divergence: bool
+    floating_point_errors: dict[str, str]  # numpy.geterr() of the caller, for the score
+
+
+class States(NamedTuple):
+    """What a run fills in: its own or a job's rows."""
+
+    x: Array  # (n, d)
+    gone: Array  # (n,) step at which a chain diverged, or 0
+    trajectory: Array  # (k, n, d)
+
+    def part(self, rows: slice) -> States:
+        """Views of some rows."""
+        return States(self.x[rows], self.gone[rows], self.trajectory[:, rows])
+
+
+def empty_states(x: Array, plan: Plan) -> States:
+    """Nobody gone and nothing recorded at x, which is moved in place."""
+    trajectory = np.full((len(plan.recorded), *x.shape), np.nan, x.dtype)  # (k, n, d)
+    return States(x, np.zeros(len(x), dtype=np.int64), trajectory)
+
+
+class Walk:
+    """A block on its way: its states, moved in place, its stream, and the number of steps taken."""
+
+    def __init__(self, plan: Plan, start: Array, states: States, rng: np.random.Generator):
+        self.plan, self.start, self.states, self.rng = plan, start, states, rng
+        self.alpha, self.sqrt_2_alpha = coefficients(plan.step, states.x.dtype)
+        self.t = 0
+        self.stopped = False  # also set from outside, to be seen at the next step
+
+    def advance(self, t_end: int) -> None:
+        """Take the steps up to number ``t_end``, or fewer where all chains, or one that must not, diverge."""
+        plan, (x, gone, trajectory) = self.plan, self.states
+        with np.errstate(**plan.floating_point_errors):
+            chains = Chains(plan.score, self.start, x, gone, plan.bound)
+            for z in self._noise(t_end):  # (b, d)
+                if self.stopped:
+                    return
+                self.t += 1
+                self._step(chains, z)
+                if self.t in plan.recorded:
+                    trajectory[plan.recorded.index(self.t)] = x
+
+    def _step(self, chains: Chains, z: Array) -> None:
+        """x + α s + √(2α) z in place, ``z`` scaled already; the score's type is cast to the chains' first."""
+        x, s = chains.x, chains.score()  # (b, d) each
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            np.multiply(s, self.alpha, out=chains.scratch, dtype=x.dtype, casting="same_kind")
+            x += chains.scratch
+            x += z  # eq-1.3
+            if chains.watch(self.t):
+                self.stopped = self.plan.stop_at_divergence or chains.n_diverged == len(x)
+
+    def _noise(self, t_end: int) -> Iterator[Array]:
+        """√(2α) z for every step up to t_end, drawn some steps ahead."""
+        x = self.states.x
+        ahead = max(1, NOISE_AHEAD // x.size)
+        z = np.empty((min(ahead, t_end - self.t), *x.shape), x.dtype)  # (ahead, b, d)
+        for t in range(self.t, t_end, ahead):
+            some = z[: t_end - t]
+            fill_standard_normal(self.rng, some)
+            some *= self.sqrt_2_alpha
+            yield from some
+
+
+def coefficients(step: float, dtype: np.dtype) -> tuple[np.floating, np.floating]:
+    """α and √(2α) in the working precision."""
+    real = np.empty(0, dtype).real.dtype.type
+    return real(step), np.sqrt(real(2.0 * step))
+
+
+def fill_standard_normal(rng: np.random.Generator, z: Array) -> None:
+    """Fresh N(0, 1) numbers into z, with no temporary where the generator knows z's type."""
+    if z.dtype in (np.float32, np.float64):
+        rng.standard_normal(out=z, dtype=z.dtype)
+    else:
+        z[...] = rng.standard_normal(z.shape)
+
+
+class Job(NamedTuple):
+    """Neighbouring blocks to be run elsewhere; all of it can be pickled if the score can."""
+
+    plan: Plan
+    x0: Array  # (m, d), the rows of its blocks
+    rows: list[slice]  # of the whole run
+    words: tuple[int, ...]
+    first: int  # number of its first block
+
+    @property
+    def span(self) -> slice:
+        """All its rows."""
+        return slice(self.rows[0].start, self.rows[-1].stop)
+
+
+def make_jobs(plan: Plan, x0: Array, words: tuple[int, ...], most: int = MOST_JOBS) -> list[Job]:
+    """The blocks of a run in at most ``most`` groups of neighbours, as even as whole blocks allow."""
+    rows = block_rows(*x0.shape)
+    k = min(len(rows), most)
+    cuts = [i * len(rows) // k for i in range(k + 1)]
+    groups = [(first, rows[first:stop]) for first, stop in zip(cuts, cuts[1:])]
+    return [Job(plan, x0[group[0].start : group[-1].stop], group, words, first) for first, group in groups]
+
+
+def run_job(job: Job) -> States:
+    """The states after all steps, of the job's rows."""
+    states = empty_states(np.array(job.x0, order="C"), job.plan)
+    with one_blas_thread():
+        for walk in make_walks(job, states):
+            walk.advance(job.plan.n_steps)
+    return states
+
+
+def make_walks(job: Job, states: States) -> Iterator[Walk]:
+    """The blocks of a job, at the start of their walks."""
+    offset = job.span.start
+    for i, rows in enumerate(job.rows, start=job.first):
+        own = slice(rows.start - offset, rows.stop - offset)
+        yield Walk(job.plan, job.x0[own], states.part(own), stream(job.words, i))
