@@ -95,3 +95,19 @@ def test_peak_memory_is_parameters_data_and_256_MB(sizes):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * x.nbytes + 4 * model.theta.nbytes + 256e6
+
+
+@pytest.mark.parametrize("dtype, bound", [(np.float32, 2e-5), (np.longdouble, 1e-14)])
+@pytest.mark.parametrize("hidden", [(6,), (6, 4), *RINGS])
+def test_every_rule_keeps_the_floating_type(hidden, dtype, bound):
+    """The trace and its gradient in another type: of that type, and those of float64 to its precision."""
+    case = make_case(11, hidden=hidden, activation="gelu")
+    other = case.model.with_theta(case.model.theta.astype(dtype)).divergence_vjp(case.x.astype(dtype))
+    same = case.model.divergence_vjp(case.x)
+    pulled = [pullback(np.zeros_like(s), np.cos(div).astype(div.dtype)) for s, div, pullback in (other, same)]
+    for actual, expected in ((other[1], same[1]), pulled):
+        assert actual.dtype == dtype
+        assert relative_error(actual.astype(float), expected) < bound
+    if dtype == np.longdouble and np.finfo(dtype).eps < np.finfo(float).eps:
+        exact = case.model.with_theta(case.model.theta.astype(dtype)).jacobian(case.x.astype(dtype))
+        np.testing.assert_allclose(other[1], np.trace(exact, axis1=1, axis2=2), rtol=1e-17)
