@@ -1,12 +1,21 @@
 """Every wrong argument of a sampler gives one error that names it, its value and what was expected."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from sampler_runs import curved, start
 
 import npscore as ns
+
+
+class Engine:
+    """What passes for an executor; not to be reached."""
+
+    def submit(self, *job):
+        raise AssertionError(job)
+
 
 BAD_FOR_BOTH = [
     ({"score": None}, TypeError, "score must be a callable"),
@@ -57,6 +66,21 @@ BAD = [
         ValueError,
         "record_every must be <= n_steps - burn_in = 1",
     ),
+    ("langevin", {"workers": 0}, ValueError, "workers must be a whole number >= 1, got 0"),
+    ("langevin", {"workers": 1.5}, TypeError, "workers must be a whole number >= 1"),
+    ("langevin", {"workers": None}, TypeError, "workers must be a whole number >= 1"),
+    ("langevin", {"executor": 4}, TypeError, "executor must be None or an executor with a submit method"),
+    ("langevin", {"executor": ThreadPoolExecutor}, TypeError, "executor must be None or an executor with"),
+    ("langevin", {"executor": Engine(), "workers": 2}, ValueError, "workers must be 1 where an executor is"),
+    (
+        "langevin",
+        {"executor": Engine(), "callback": print},
+        ValueError,
+        "callback must be None with an executor",
+    ),
+    ("langevin_blocks", {"n": 0}, ValueError, "n must be a whole number >= 1, got 0"),
+    ("langevin_blocks", {"d": 2.0}, TypeError, "d must be a whole number >= 1"),
+    ("langevin_blocks", {"rng": -1}, ValueError, "rng must be a seed >= 0, got -1"),
     ("gradient_ascent", {"tol": -1e-9}, ValueError, "tol must be a finite number >= 0"),
     ("gradient_ascent", {"tol": np.nan}, ValueError, "tol must be a finite number >= 0"),
     ("gradient_ascent", {"tol": None}, TypeError, "tol must be a finite number >= 0"),
@@ -77,6 +101,7 @@ BAD += [(step, *case) for step in ("langevin_step", "gradient_ascent_step") for 
 GOOD = {
     "langevin": {"score": curved, "x0": start(), "step": 0.1, "n_steps": 4},
     "gradient_ascent": {"score": curved, "x0": start(), "step": 0.1, "n_steps": 4},
+    "langevin_blocks": {"n": 5, "d": 3, "rng": 0},
     "langevin_step": {"score": curved, "x": start(), "step": 0.1, "z": start()},
     "gradient_ascent_step": {"score": curved, "x": start(), "step": 0.1},
 }

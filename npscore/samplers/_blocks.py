@@ -7,57 +7,20 @@ same, bit for bit, whether its blocks are taken one after another, by threads, o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .._parallel import one_blas_thread
-from .._validation import Array, as_count, as_rng
-from ._chains import Chains, Score
+from .._validation import Array
+from ._chains import Chains, Score, states_from
+from ._noise import Block, block_rows, fill_standard_normal, make_block
 
-# Measured: smaller blocks spend their time between NumPy's loops, larger ones fall out of the cache, first in
-# the hidden layers of a network. A block's state is 2^15 numbers, at most 1,024 rows and at least 64.
-NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**15, 1024, 64
-NOISE_AHEAD = 2**13  # numbers drawn at a time where a step of a block takes fewer
+NOISE_AHEAD = 2**14  # numbers drawn at a time where a step of a block takes fewer
 
 # A job is a run of neighbouring blocks. One each, until there are this many: a thousand workers are busy, and
 # the engine's own cost per job (a millisecond) and the score, sent with each, stay small beside the work.
 MOST_JOBS = 1024
-
-
-class Block(NamedTuple):
-    """Rows of a run and the random stream that is theirs."""
-
-    rows: slice
-    rng: np.random.Generator
-
-
-def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
-    """The blocks of n chains in d dimensions that ``langevin`` walks through, with their fresh random streams.
-
-    k = ⌈n/r⌉ blocks of r = min(1024, max(64, ⌊2¹⁵/d⌋)) rows or a little fewer: block i is rows ⌊in/k⌋ … ⌊(i+1)n/k⌋.
-    ``rng`` (a Generator or a seed) gives one draw, four 32-bit words w; block i's stream is
-    ``Generator(SFC64(SeedSequence(w).spawn(k)[i]))``, whatever kind of generator ``rng`` is.
-    At step t a block of b rows takes the next (b, d) ``standard_normal`` numbers of its stream.
-    """
-    n, d, words = as_count(n, "n"), as_count(d, "d"), draw_words(as_rng(rng))
-    return [Block(rows, stream(words, i)) for i, rows in enumerate(block_rows(n, d))]
-
-
-def block_rows(n: int, d: int) -> list[slice]:
-    """The rows of each block."""
-    k = -(-n // min(MOST_ROWS, max(FEWEST_ROWS, NUMBERS // d)))
-    return [slice(i * n // k, (i + 1) * n // k) for i in range(k)]
-
-
-def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
-    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
-    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
-
-
-def stream(words: tuple[int, ...], i: int) -> np.random.Generator:
-    """``SeedSequence(words).spawn(k)[i]``, of NumPy's fastest bit generator."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words, spawn_key=(i,))))
 
 
 class Plan(NamedTuple):
@@ -93,8 +56,8 @@ def empty_states(x: Array, plan: Plan) -> States:
 class Walk:
     """A block on its way: its states, moved in place, its stream, and the number of steps taken."""
 
-    def __init__(self, plan: Plan, start: Array, states: States, rng: np.random.Generator):
-        self.plan, self.start, self.states, self.rng = plan, start, states, rng
+    def __init__(self, plan: Plan, start: Array, states: States, block: Block):
+        self.plan, self.start, self.states, self.rng = plan, start, states, block.rng
         self.alpha, self.sqrt_2_alpha = coefficients(plan.step, states.x.dtype)
         self.t = 0
         self.stopped = False  # also set from outside, to be seen at the next step
@@ -140,14 +103,6 @@ def coefficients(step: float, dtype: np.dtype) -> tuple[np.floating, np.floating
     return real(step), np.sqrt(real(2.0 * step))
 
 
-def fill_standard_normal(rng: np.random.Generator, z: Array) -> None:
-    """Fresh N(0, 1) numbers into z, with no temporary where the generator knows z's type."""
-    if z.dtype in (np.float32, np.float64):
-        rng.standard_normal(out=z, dtype=z.dtype)
-    else:
-        z[...] = rng.standard_normal(z.shape)
-
-
 class Job(NamedTuple):
     """Neighbouring blocks to be run elsewhere; all of it can be pickled if the score can."""
 
@@ -174,7 +129,7 @@ def make_jobs(plan: Plan, x0: Array, words: tuple[int, ...], most: int = MOST_JO
 
 def run_job(job: Job) -> States:
     """The states after all steps, of the job's rows."""
-    states = empty_states(np.array(job.x0, order="C"), job.plan)
+    states = empty_states(states_from(job.x0), job.plan)
     with one_blas_thread():
         for walk in make_walks(job, states):
             walk.advance(job.plan.n_steps)
@@ -186,4 +141,5 @@ def make_walks(job: Job, states: States) -> Iterator[Walk]:
     offset = job.span.start
     for i, rows in enumerate(job.rows, start=job.first):
         own = slice(rows.start - offset, rows.stop - offset)
-        yield Walk(job.plan, job.x0[own], states.part(own), stream(job.words, i))
+        block = make_block(rows, job.x0.shape[1], job.words, i)
+        yield Walk(job.plan, job.x0[own], states.part(own), block)

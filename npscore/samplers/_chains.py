@@ -51,10 +51,6 @@ class Setting(NamedTuple):
     bound: float
     on_divergence: str
 
-    def states(self) -> Array:
-        """A copy of x0 for the run to move, (n, d), C-ordered, of x0's floating type."""
-        return np.array(self.x0, dtype=self.x0.dtype.newbyteorder("="), order="C")
-
     def check(self, gone: Array) -> None:
         """DivergenceError under ``on_divergence="raise"`` if a chain is gone: the story as of the first such step."""
         if self.on_divergence == "raise" and gone.any():
@@ -151,6 +147,11 @@ def _ball(x0: Array, bound: Optional[float]) -> float:
     if bound is None:
         return min(1e6 * (1.0 + reach), largest)
     return min(as_number(bound, "bound", above=reach), largest)
+
+
+def states_from(x0: Array) -> Array:
+    """A copy of x0 for a run to move, (n, d), C-ordered, of x0's floating type."""
+    return np.array(x0, dtype=x0.dtype.newbyteorder("="), order="C")
 
 
 def read_only(x: Array) -> Array:

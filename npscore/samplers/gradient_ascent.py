@@ -16,6 +16,7 @@ from ._chains import (
     optional_callback,
     optional_progress,
     read_only,
+    states_from,
 )
 
 
@@ -76,7 +77,7 @@ def gradient_ascent(
     tol = as_number(tol, "tol", at_least=0)
     callback, progress = optional_callback(callback), optional_progress(progress)
     run = checked_setting("gradient_ascent", score, x0, step, n_steps, bound, on_divergence)
-    x, gone = run.states(), np.zeros(len(run.x0), dtype=np.int64)  # (n, d), (n,)
+    x, gone = states_from(run.x0), np.zeros(len(run.x0), dtype=np.int64)  # (n, d), (n,)
     chains, alpha = Chains(run.score, run.x0, x, gone, run.bound), x.dtype.type(run.step)
     with Progress("gradient ascent", run.n_steps, enabled=progress) as line:
         for t in range(run.n_steps + 1):

@@ -11,7 +11,7 @@ import numpy as np
 from .._parallel import as_executor, one_blas_thread, submit_all
 from .._progress import Progress
 from .._validation import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
-from ._blocks import Job, Plan, States, coefficients, draw_words, empty_states, make_jobs, make_walks, run_job
+from ._blocks import Job, Plan, States, coefficients, empty_states, make_jobs, make_walks, run_job
 from ._chains import (
     Callback,
     Score,
@@ -20,7 +20,9 @@ from ._chains import (
     optional_callback,
     optional_progress,
     read_only,
+    states_from,
 )
+from ._noise import draw_words
 
 LOOK_EVERY = 64  # steps of all blocks between two looks at what has diverged and at the progress line
 
@@ -78,11 +80,10 @@ def langevin(
     x_t = x_{t-1} + α s(x_{t-1}) + √(2α) z_t for t = 1 … n_steps, bit for bit the iterated ``langevin_step``.
     ``x0`` is (n, d); its floating type (float32, float64, longdouble) is kept whatever the score returns.
 
-    Blocks: chains are walked through in blocks of at most 1,024 rows, fewer for d > 32, each with a random
-    stream of its own: ``samplers.langevin_blocks(n, d, rng=rng)`` gives both. At step t a block of b rows
-    takes the next (b, d) numbers of its stream's ``standard_normal`` (in float32 for float32 chains, in float64
-    otherwise), whatever is recorded, reported or has diverged. A Generator given as ``rng`` moves on by four
-    32-bit words a run.
+    Blocks: chains are walked through in blocks of at most 2,048 rows, fewer for d > 16, each with a random
+    stream of its own: ``samplers.langevin_blocks(n, d, rng=rng)`` gives both, and says how. Step t takes the next
+    ``block.noise(dtype)`` of each, whatever is recorded, reported or has diverged. A Generator given as ``rng``
+    moves on by four 32-bit words a run.
 
     ``score`` is called on the (b, d) rows of a block and must treat each row by itself; one that looks
     across rows (batch statistics, interacting particles) needs ``langevin_step`` in a loop. It gets a scratch
@@ -118,7 +119,7 @@ def langevin(
     recorded = _recorded_steps(run.n_steps, burn_in, record_every)
     workers, executor = _engine(workers, executor, callback)
     plan = Plan(run.score, run.step, run.n_steps, run.bound, recorded, on_divergence == "raise", np.geterr())
-    states, words = empty_states(run.states(), plan), draw_words(rng)
+    states, words = empty_states(states_from(run.x0), plan), draw_words(rng)
     with Progress("langevin", run.n_steps, enabled=progress) as line:
         if executor is None:
             _run_here(run, make_jobs(plan, run.x0, words, 1)[0], states, workers, callback, line)

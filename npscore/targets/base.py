@@ -78,6 +78,14 @@ class Target(ABC):
     @abstractmethod
     def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
 
+    def _cast(self, name: str, x: Array) -> Array:
+        """The array ``name`` in the real type of x, cast once: from longdouble that takes as long as a product."""
+        kept = self.__dict__.setdefault("_kept", {})
+        key = name, x.real.dtype
+        if key not in kept:
+            kept[key] = like(getattr(self, name), x)
+        return kept[key]
+
     def _evaluate(self, function: Callable[[Array], Array], x: Any) -> Array:
         """``function`` on the checked batch; a value beyond the float range is ±inf or 0, without a warning.
 

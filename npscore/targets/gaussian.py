@@ -27,11 +27,13 @@ class Gaussian(Target):
     mean: Array
     cov: Array
     _white: Whitening = field(init=False, repr=False)
+    _precision: Array = field(init=False, repr=False)  # (d, d), in longdouble
 
     def __post_init__(self) -> None:
         mean = as_vector(self.mean, "mean")
         cov, _ = as_covariance(self.cov, "cov", mean.size)
-        set_fields(self, mean=mean, cov=cov, _white=whitening(cov, "cov"))
+        white = whitening(cov, "cov")
+        set_fields(self, mean=mean, cov=cov, _white=white, _precision=white.precision)
 
     @property
     def d(self) -> int:
@@ -63,13 +65,20 @@ class Gaussian(Target):
         return -0.5 * square_norm(y) - like(log_normaliser(self._white), x)  # eq-1.8
 
     def _score(self, x: Array) -> Array:
-        return (like(self.mean, x) - x) @ like(self._white.precision, x)  # eq-1.8
+        return self._to_mean(x) @ self._cast("_precision", x)  # eq-1.8
 
     def _score_divergence(self, x: Array) -> Array:
         return np.full(len(x), -like(np.trace(self._white.precision), x), dtype=x.dtype)  # eq-1.8
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         return push_forward(rng.standard_normal((n, self.d)), self.mean, self._white.factor)
+
+    def _to_mean(self, x: Array) -> Array:
+        """μ − x, ``(n, d)``; in few dimensions a column at a time, since NumPy's loops run along the last axis."""
+        mean = self._cast("mean", x)
+        if self.d > 8:
+            return mean - x
+        return np.subtract(mean[:, None], x.T, out=np.empty((self.d, len(x)), x.dtype)).T
 
 
 def standard_grid(order: Any, d: int, rule: str, pieces: int = 1) -> Quadrature:

@@ -35,6 +35,7 @@ class GaussianMixture(Target):
     means: Array
     covs: Array
     _inverses: Array = field(init=False, repr=False)  # (K, d, d), Wₖ with Pₖ = WₖᵀWₖ
+    _stacked: Array = field(init=False, repr=False)  # (K d, d), the same below each other
     _factors: Array = field(init=False, repr=False)  # (K, d, d), Lₖ = Wₖ⁻¹
     _offsets: Array = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ
     _precisions: Array = field(init=False, repr=False)  # (K, d, d), Pₖ
@@ -53,6 +54,7 @@ class GaussianMixture(Target):
             means=means,
             covs=covs,
             _inverses=np.stack([white.inverse for white in whites]),
+            _stacked=np.concatenate([white.inverse for white in whites]),
             _factors=np.stack([white.factor for white in whites]),
             _offsets=np.log(weights.astype(np.longdouble)) - np.array([log_normaliser(w) for w in whites]),
             _precisions=np.stack([white.precision for white in whites]),
@@ -98,8 +100,9 @@ class GaussianMixture(Target):
     def _score(self, x: Array) -> Array:
         def block(rows: Array) -> Array:
             y = self._whitened(rows)
-            scores = -like(self._inverses, rows).transpose(0, 2, 1) @ y  # (K, d, n)
-            return _average(self._responsibilities(rows, y), scores).T  # eq-1.9
+            y *= -self._responsibilities(rows, y)[:, None]
+            # −Σₖ Wₖᵀ (rₖ yₖ) as one product of the yₖ and of the Wₖ, each below each other.
+            return y.reshape(-1, len(rows)).T @ self._cast("_stacked", rows)  # eq-1.9
 
         return _by_blocks(block, x, self.means.size)
 
@@ -123,12 +126,14 @@ class GaussianMixture(Target):
     def _whitened(self, x: Array) -> Array:
         """yₖ = Wₖ (x − μₖ), shape ``(K, d, n)``: samples last, so that sums over d run along memory."""
         columns = np.ascontiguousarray(x.T)  # (d, n); BLAS wants the products below in C order
-        return like(self._inverses, x) @ (columns - like(self.means, x)[:, :, None])
+        return self._cast("_inverses", x) @ (columns - self._cast("means", x)[:, :, None])
 
     def _responsibilities(self, x: Array, y: Array) -> Array:
         """rₖ = πₖ pₖ(x)/p(x), the probability that x came from component k, ``(K, n)``."""
-        r = np.exp(self._log_ratios(x, y)[1])
-        return r / r.sum(axis=0)
+        r = self._log_ratios(x, y)[1]
+        np.exp(r, out=r)
+        r /= r.sum(axis=0)
+        return r
 
     def _score_gaps(self, x: Array, reference: Array) -> Array:
         """sₖ − sⱼ = (Pⱼ − Pₖ)(x − μⱼ) + Pₖ (μₖ − μⱼ), j the reference of each row, ``(K, d, n)``.
@@ -150,8 +155,8 @@ class GaussianMixture(Target):
         """
         squares = square_norm(y, axis=1)  # (K, n)
         with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
-            log_terms = like(self._offsets, x)[:, None] - 0.5 * squares
-            top = np.take_along_axis(log_terms, log_terms.real.argmax(axis=0)[None], axis=0)[0]  # (n,)
+            log_terms = self._cast("_offsets", x)[:, None] - 0.5 * squares
+            top = _largest(log_terms)  # (n,)
             log_ratios = log_terms - top
         far = np.flatnonzero(squares.real.min(axis=0) > FAR)
         if far.size:
@@ -191,6 +196,13 @@ def _as_probabilities(value: Any) -> Array:
     return weights / weights.sum()
 
 
+def _largest(terms: Array) -> Array:
+    """The term of largest real part in every column of (K, n), shape ``(n,)``."""
+    if terms.dtype.kind != "c":
+        return terms.max(axis=0)
+    return np.take_along_axis(terms, terms.real.argmax(axis=0)[None], axis=0)[0]
+
+
 def _average(r: Array, values: Array) -> Array:
     """Σₖ rₖ vₖ for v ``(K, d, n)``."""
     return (r[:, None] * values).sum(axis=0)
@@ -200,4 +212,4 @@ def _by_blocks(function: Callable[[Array], Array], x: Array, row_size: int) -> A
     """``function`` on blocks of rows, so that the ``(K, d, rows)`` temporaries stay in cache."""
     step = max(1, BLOCK // row_size)
     blocks = [function(x[start : start + step]) for start in range(0, len(x), step)]
-    return np.ascontiguousarray(np.concatenate(blocks))
+    return np.ascontiguousarray(blocks[0] if len(blocks) == 1 else np.concatenate(blocks))
