@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
@@ -11,7 +12,7 @@ import numpy as np
 from .._parallel import as_executor, one_blas_thread, submit_all
 from .._progress import Progress
 from .._validation import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
-from ._blocks import Job, Plan, States, coefficients, empty_states, make_jobs, make_walks, run_job
+from ._blocks import Job, Plan, States, Walk, coefficients, empty_states, make_jobs, make_walks, run_job
 from ._chains import (
     Callback,
     Score,
@@ -140,22 +141,34 @@ def _run_here(
     """All blocks, some steps at a time where somebody looks on, in this thread or in a pool of our own."""
     walks = list(make_walks(job, states))
     at_once = 1 if callback else LOOK_EVERY if line.enabled or job.plan.stop_at_divergence else run.n_steps
-    with _threads(min(workers, len(walks))) as pool, one_blas_thread():
-        try:
-            for t in (*range(at_once, run.n_steps, at_once), run.n_steps):
-                for _ in submit_all(pool, lambda walk, t=t: walk.advance(t), walks):
-                    pass
-                run.check(states.gone)
-                all_gone = bool(states.gone.all())
-                t = min(t, int(states.gone.max())) if all_gone else t
-                if callback is not None:
-                    callback(t, read_only(states.x))
-                line.update(t, _lost(states))
-                if all_gone:
-                    break
-        finally:
-            for walk in walks:  # an error or Ctrl-C ends those that other threads still have
-                walk.stopped = True
+    with one_blas_thread(), _threads(min(workers, len(walks))) as pool, _ended_together(walks):
+        for t in (*range(at_once, run.n_steps, at_once), run.n_steps):
+            for _ in submit_all(pool, lambda walk, t=t: _advance(walk, t, walks), walks):
+                pass
+            run.check(states.gone)
+            all_gone = bool(states.gone.all())
+            t = min(t, int(states.gone.max())) if all_gone else t
+            if callback is not None:
+                callback(t, read_only(states.x))
+            line.update(t, _lost(states))
+            if all_gone:
+                break
+
+
+def _advance(walk: Walk, t: int, walks: list[Walk]) -> None:
+    with _ended_together(walks):
+        walk.advance(t)
+
+
+@contextlib.contextmanager
+def _ended_together(walks: list[Walk]) -> Iterator[None]:
+    """An error or Ctrl-C in here ends, at its next step, what other threads still run."""
+    try:
+        yield
+    except BaseException:
+        for walk in walks:
+            walk.stopped = True
+        raise
 
 
 def _run_there(run: Setting, jobs: list[Job], states: States, executor: Any, line: Progress) -> None:
