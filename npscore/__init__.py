@@ -18,6 +18,7 @@ from .fitting import FitResult, History, NonFiniteLossError, fit
 from .models import MLP, LinearScore, ScoreModel
 from .objectives import LossGrad, dsm, esm, ism, ssm, ssm_vr
 from .samplers import gradient_ascent, langevin, langevin_step
+from .sharded import sharded
 from .storage import StoredModel, load, save
 
 keep_freed_memory()
@@ -48,6 +49,7 @@ __all__ = [
     "objectives",
     "samplers",
     "save",
+    "sharded",
     "ssm",
     "ssm_vr",
     "targets",

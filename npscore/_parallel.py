@@ -10,6 +10,7 @@ import contextlib
 import functools
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
@@ -50,13 +51,15 @@ def submit_all(
     if executor is None:
         yield from map(function, jobs)
         return
-    futures: list[Any] = []
+    futures: deque[Any] = deque()
     done = 0
     try:
         for job in jobs:
             futures.append(executor.submit(function, job))
-        for future in futures:
-            yield future.result()
+        while futures:
+            result = futures[0].result()
+            futures.popleft()  # and its result with it: only those not yet gathered are held
+            yield result
             done += 1
     except Exception as error:
         for argument, value in (sent or {}).items():
@@ -65,7 +68,7 @@ def submit_all(
         raise
     finally:
         for future in futures:
-            future.cancel()  # nothing happens to those that are done
+            future.cancel()
 
 
 def _name(error: Exception, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ._validation import as_choice, as_count, as_positive, as_rng
+from ._validation import as_choice, as_count, as_positive, as_rng, as_shaped
 from .models.base import Array, ScoreModel
 from .objectives import LossGrad, dsm, ism, ssm, ssm_vr
 
@@ -65,3 +65,15 @@ def named_objective(
         return ssm(model, batch, v) if name == "ssm" else ssm_vr(model, batch, v)
 
     return objective
+
+
+def as_loss_grad(result: Any, shape: tuple[int, ...], *, allow_complex: bool = False) -> tuple[Any, Array]:
+    """Loss and gradient of what an objective returned: TypeError or ValueError where it is not a LossGrad.
+
+    ``shape`` is θ's. Raises NotFiniteError for a gradient that is not finite; the loss may be anything.
+    """
+    if not isinstance(result, tuple) or len(result) < 2:
+        raise TypeError(f"objective must return a LossGrad (loss, grad, …), got {type(result).__name__}")
+    loss, grad, *_ = result
+    loss = as_shaped(loss, "the objective's loss", (), allow_complex=allow_complex, finite=False)
+    return loss, as_shaped(grad, "the objective's grad", shape, allow_complex=allow_complex)

@@ -1,6 +1,7 @@
 """Jobs on anybody's executor: in order, the first error as it is and by name, nothing left running."""
 
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -64,7 +65,7 @@ def test_the_first_error_in_the_order_of_the_jobs_comes_as_it_is_and_names_its_j
     assert got == [-1]
     notes = getattr(caught.value, "__notes__", [str(caught.value.__cause__)])
     assert len(notes) == 1 and notes[0].startswith("in second on Engine ")
-    assert all(future.cancelled for future in engine.futures)
+    assert [future.cancelled for future in engine.futures] == [False, True, True]
     with pytest.raises(KeyError) as caught:
         list(submit_all(Engine(), refuse_two, [1, 1, 2]))
     assert "in job 3 of 3 on Engine " in str(getattr(caught.value, "__notes__", caught.value.__cause__))
@@ -106,7 +107,16 @@ def test_results_that_nobody_asks_for_any_more_are_called_off():
     results = submit_all(engine, abs, [-1, -2, -3])
     assert next(results) == 1
     results.close()
-    assert all(future.cancelled for future in engine.futures)
+    assert [future.cancelled for future in engine.futures] == [False, True, True]
+
+
+def test_a_result_that_has_been_handed_over_is_held_no_longer():
+    engine = Engine()
+    results = submit_all(engine, abs, [-1, -2, -3])
+    next(results)
+    first, second, _ = map(weakref.ref, engine.futures)
+    engine.futures.clear()
+    assert first() is None and second() is not None
 
 
 def test_an_error_about_pickling_names_the_argument_and_others_are_left_alone():

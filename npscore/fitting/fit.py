@@ -9,10 +9,11 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from .._atomic import PathLike, as_path
-from .._validation import as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
+from .._validation import _show, as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
 from ..datasets.rounding import dequantise, warn_if_rounded
 from ..datasets.splitting import train_validation_split
 from ..models.base import ScoreModel
+from ..sharded import Sharded
 from ..stochastic import Objective, named_objective
 from .adam import run_adam
 from .checkpoint import Checkpoint
@@ -22,6 +23,8 @@ from .result import FitResult, Recorder
 from .settings import Settings, checked_jitter
 
 Array = np.ndarray
+
+LOOK_ROWS = 2**16  # of a first shard, looked at for rounding
 
 
 def fit(
@@ -59,7 +62,9 @@ def fit(
 
     objective
         "ism" (exact trace), "ssm", "ssm-vr" (``n_probes`` probes of law ``probe``), "dsm" (noise ``sigma``), or any
-        callable (model, batch, rng) -> LossGrad.
+        callable (model, batch, rng) -> LossGrad. With ``npscore.sharded(…)``, which holds the rows and its own
+        sigma and probes, x is None and the optimizer "lbfgs"; held-out rows are an array; jitter is drawn by the
+        shards' streams; the first shard's first 65,536 rows are looked at for rounding.
     optimizer
         "adam" over shuffled minibatches, with ``learning_rate`` under a "cosine" or "constant" ``schedule``,
         ``clip_norm`` (global norm), decoupled ``weight_decay`` and ``ema`` (decay of the averaged weights); or
@@ -89,9 +94,13 @@ def fit(
     rng = as_rng(rng)
     if not isinstance(model, ScoreModel) or model.dtype.kind != "f":
         raise TypeError(f"model must be an npscore model with real parameters, got {type(model).__name__}")
-    x = _rows(x, "x", model)
+    if isinstance(objective, Sharded):
+        _check_sharded(x, optimizer, sigma, validation)
+        name, sigma, objective = objective.name, objective.sigma, objective.prepared(model, jitter)
+    else:
+        name, x = objective if isinstance(objective, str) else "callable", _rows(x, "x", model)
     settings = Settings(
-        objective=objective if isinstance(objective, str) else "callable",
+        objective=name,
         steps=steps,
         batch_size=batch_size,
         optimizer=optimizer,
@@ -113,7 +122,8 @@ def fit(
         as_flag(progress, "progress")
     problem = _problem(model, x, objective, validation, settings, rng)
     if settings.objective != "dsm":
-        warn_if_rounded(x, columns, jitter=settings.jitter, stacklevel=3)
+        seen = x if x is not None else objective.first_rows(LOOK_ROWS)
+        warn_if_rounded(seen, columns, jitter=settings.jitter, stacklevel=3)
     if optimizer == "lbfgs":
         if checkpoint is not None:
             raise ValueError(f"checkpoint must be None with optimizer 'lbfgs', got {checkpoint!r}")
@@ -133,12 +143,32 @@ def _rows(value: Any, name: str, model: ScoreModel) -> Array:
         return as_batch(rows.astype(model.dtype, copy=False), f"{name} in the model's {model.dtype}")
 
 
+def _check_sharded(x: Any, optimizer: Any, sigma: Any, validation: Any) -> None:
+    """What must be left out, or said, with an objective that holds its rows."""
+    if x is not None:
+        raise ValueError(f"x must be None with a sharded objective, which holds the rows, got {_show(x)}")
+    if optimizer != "lbfgs":
+        raise ValueError(f"optimizer must be 'lbfgs' with a sharded objective, got {_show(optimizer)}")
+    if sigma is not None:
+        raise ValueError(f"sigma must be None with a sharded objective, which has its own, got {sigma!r}")
+    if validation is not None and as_array(validation, "validation").ndim == 0:
+        raise ValueError(
+            f"validation must be None or rows (nv, d) with a sharded objective, whose shards are all trained on, "
+            f"got {validation!r}"
+        )
+
+
 def _problem(
-    model: ScoreModel, x: Array, objective: Any, validation: Any, settings: Settings, rng: np.random.Generator
+    model: ScoreModel,
+    x: Optional[Array],
+    objective: Any,
+    validation: Any,
+    settings: Settings,
+    rng: np.random.Generator,
 ) -> Problem:
     """Split off and perturb the held-out rows, and bind objective and dequantisation."""
     seed = rng.bit_generator.state
-    jitter = np.array(settings.jitter, dtype=x.dtype)
+    jitter = np.array(settings.jitter, dtype=model.dtype)
 
     def perturb(batch: Array, rng: np.random.Generator) -> Array:
         return dequantise(batch, jitter, rng=rng) if jitter.any() else batch
@@ -153,6 +183,8 @@ def _problem(
 
 
 def _objective(objective: Any, settings: Settings) -> Objective:
+    if isinstance(objective, Sharded):
+        return objective
     if isinstance(objective, str):
         return named_objective(
             objective, sigma=settings.sigma, n_probes=settings.n_probes, probe=settings.probe
@@ -165,8 +197,8 @@ def _objective(objective: Any, settings: Settings) -> Objective:
 
 
 def _split(
-    model: ScoreModel, x: Array, validation: Any, settings: Settings, rng: np.random.Generator
-) -> tuple[Array, Optional[Array]]:
+    model: ScoreModel, x: Optional[Array], validation: Any, settings: Settings, rng: np.random.Generator
+) -> tuple[Optional[Array], Optional[Array]]:
     if validation is None:
         if settings.patience is not None:
             raise ValueError(

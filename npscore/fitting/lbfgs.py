@@ -1,4 +1,4 @@
-"""Full-batch fitting by L-BFGS (SciPy's), where the data is small enough to be seen at every step."""
+"""Full-batch fitting by L-BFGS (SciPy's): all rows are seen at every step, here or in shards elsewhere."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class _FullBatch:
     def loss_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """The loss and its gradient at θ, in float64, on the same draw of noise every time."""
         frozen = np.random.default_rng(self.seed)
-        batch = self.problem.perturb(self.problem.train, frozen)
+        batch = self.problem.train
+        if batch is not None:
+            batch = self.problem.perturb(batch, frozen)
         theta = theta.astype(self.problem.model.dtype)
         loss, grad, norm = evaluate(self.problem, theta, batch, frozen, self.state.step + 1)
         self.last = (loss, norm)

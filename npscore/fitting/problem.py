@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._validation import NotFiniteError, as_shaped
+from .._validation import NotFiniteError
 from ..models.base import ScoreModel
 from ..objectives import ism_values
 from ..optimizers import Adam, adam_init
-from ..stochastic import Objective
+from ..stochastic import Objective, as_loss_grad
 from .result import FitResult, Recorder
 from .settings import Settings
 
@@ -22,14 +22,14 @@ Callback = Optional[Callable[[int, float, ScoreModel], Any]]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted to what: the model, the rows, the held-out rows (or None) and how.
+    """What is fitted to what: the model, the rows (None: the objective's own), the held-out rows (or None) and how.
 
     ``perturb(batch, rng)`` dequantises a batch; ``validation`` rows are already perturbed, once. ``seed`` is the
     generator's state before anything was drawn.
     """
 
     model: ScoreModel
-    train: Array
+    train: Optional[Array]
     validation: Optional[Array]
     objective: Objective
     perturb: Callable[[Array, np.random.Generator], Array]
@@ -68,23 +68,20 @@ class Diverged(Exception):
 def first_state(problem: Problem, rng: np.random.Generator) -> State:
     """The state before the first step."""
     theta = problem.model.theta
-    order = rng.permutation(len(problem.train))
+    order = rng.permutation(0 if problem.train is None else len(problem.train))
     return State(
         0, theta, adam_init(theta), theta, order, 0, rng.bit_generator.state, 0, 0, theta, float("inf")
     )
 
 
 def evaluate(
-    problem: Problem, theta: Array, batch: Array, rng: np.random.Generator, step: int
+    problem: Problem, theta: Array, batch: Optional[Array], rng: np.random.Generator, step: int
 ) -> tuple[float, Array, float]:
     """The loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged."""
     try:
         result = problem.objective(problem.model.with_theta(theta), batch, rng)
-        if not isinstance(result, tuple) or len(result) < 2:
-            raise TypeError(f"objective must return a LossGrad (loss, grad, …), got {type(result).__name__}")
-        loss, grad, *_ = result
-        loss = float(as_shaped(loss, "the objective's loss", (), finite=False))
-        grad = as_shaped(grad, "the objective's grad", theta.shape).astype(theta.dtype, copy=False)
+        loss, grad = as_loss_grad(result, theta.shape)
+        loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
     except NotFiniteError as error:
         raise Diverged(step, str(error)) from None
     if not np.isfinite(loss):
