@@ -28,7 +28,7 @@ class Mapped(NamedTuple):
         whole = np.memmap(self.path, np.uint8, mode="r")
         try:
             return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)
-        except TypeError:
+        except (TypeError, ValueError):
             raise ValueError(
                 f"{self.path} must be as long as when it was first opened, got {whole.size} bytes"
             ) from None

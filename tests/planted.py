@@ -181,6 +181,18 @@ MISTAKES = [
          "test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
     ),
     *_table(
+        "sharded.py",
+        ("the mean of four shards' means", "len(rows), plan.n)", "len(rows), 4 * job.shard.rows.shape[0])",
+         "test_sharded.py::test_every_shard_draws_from_its_own_stream_block_after_block[ism]"),
+        ("one stream for all shards", "spawn_key=(index,)", "spawn_key=(0,)",
+         "test_sharded.py::test_a_seed_fixes_the_noise_and_no_two_shards_share_theirs"),
+    ),
+    *_table(
+        "_shards.py",
+        ("a view taken for the whole map", " + _address(array) - _address(root)", "",
+         "test_shards.py::test_of_a_memory_map_only_its_place_is_sent[rows-<f8-C]"),
+    ),
+    *_table(
         "diagnostics.py",
         ("energy distance without its 2", "2.0 * _mean_distance(x, y) - _mean_distance(x, x)",
          "_mean_distance(x, y) - _mean_distance(x, x)",

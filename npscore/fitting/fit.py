@@ -95,7 +95,7 @@ def fit(
     if not isinstance(model, ScoreModel) or model.dtype.kind != "f":
         raise TypeError(f"model must be an npscore model with real parameters, got {type(model).__name__}")
     if isinstance(objective, Sharded):
-        _check_sharded(x, optimizer, sigma, validation)
+        _check_sharded(x, optimizer, sigma, n_probes, probe, validation)
         name, sigma, objective = objective.name, objective.sigma, objective.prepared(model, jitter)
     else:
         name, x = objective if isinstance(objective, str) else "callable", _rows(x, "x", model)
@@ -143,7 +143,7 @@ def _rows(value: Any, name: str, model: ScoreModel) -> Array:
         return as_batch(rows.astype(model.dtype, copy=False), f"{name} in the model's {model.dtype}")
 
 
-def _check_sharded(x: Any, optimizer: Any, sigma: Any, validation: Any) -> None:
+def _check_sharded(x: Any, optimizer: Any, sigma: Any, n_probes: Any, probe: Any, validation: Any) -> None:
     """What must be left out, or said, with an objective that holds its rows."""
     if x is not None:
         raise ValueError(f"x must be None with a sharded objective, which holds the rows, got {_show(x)}")
@@ -151,6 +151,11 @@ def _check_sharded(x: Any, optimizer: Any, sigma: Any, validation: Any) -> None:
         raise ValueError(f"optimizer must be 'lbfgs' with a sharded objective, got {_show(optimizer)}")
     if sigma is not None:
         raise ValueError(f"sigma must be None with a sharded objective, which has its own, got {sigma!r}")
+    if n_probes != 1 or probe != "rademacher":
+        raise ValueError(
+            "n_probes and probe must be left out with a sharded objective, which has its own, "
+            f"got {n_probes!r} and {probe!r}"
+        )
     if validation is not None and as_array(validation, "validation").ndim == 0:
         raise ValueError(
             f"validation must be None or rows (nv, d) with a sharded objective, whose shards are all trained on, "
