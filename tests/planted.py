@@ -18,6 +18,9 @@ DEPTHS = "test_trace.py::test_the_rule_of_every_depth_is_the_sum_over_directions
 FORMULA = "test_objectives.py::test_per_sample_values_are_the_formulas_and_the_loss_their_weighted_sum"
 SCORES = "test_targets.py::test_the_score_is_the_gradient_and_the_divergence_its_trace"
 LAW = "test_langevin_law.py::test_the_step_has_the_law_of_eq_1_4_and_1_5_exactly"
+STREAMS = "test_langevin_noise.py::test_blocks_and_streams_are_those_that_the_contract_says"
+WORDS = "test_langevin_noise.py::test_float32_numbers_have_the_radius_and_the_angle_of_their_words[300-784]"
+NORMAL = "test_langevin_noise.py::test_float32_numbers_are_normal_and_independent[0]"
 CHAINS = "test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
 THEOREM = "test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
 
@@ -162,6 +165,15 @@ MISTAKES = [
         ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
         ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
+    ),
+    *_table(
+        "samplers/_noise.py",
+        ("one stream for all blocks", "spawn_key=(i,)", "spawn_key=(0,)", f"{STREAMS}[float64-10000-10]"),
+        ("the same streams in every run", "return tuple(rng.", "return tuple(np.random.default_rng(0).",
+         "test_samplers.py::test_a_generator_moves_on_by_four_words_a_run"),
+        ("Box-Muller without its 2", "r *= _f(-2)", "r *= _f(-1)", WORDS, NORMAL),
+        ("Box-Muller, half a turn", "_f(2 * np.pi * 2.0**-32)", "_f(np.pi * 2.0**-32)", WORDS, NORMAL),
+        ("Box-Muller, one number for both", "np.cos(theta, out=theta)", "np.sin(theta, out=theta)", WORDS, NORMAL),
     ),
     *_table(
         "samplers/langevin_law.py",
