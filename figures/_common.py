@@ -13,13 +13,15 @@ from npscore.plots import save_figure
 HERE = Path(__file__).parent
 
 
-def options(description: str) -> argparse.Namespace:
-    """``--quick`` runs everything small, for a smoke test; ``--out`` is where the files go."""
+def options(description: str, **more: dict[str, Any]) -> argparse.Namespace:
+    """``--quick`` runs everything small, for a smoke test; ``--out`` is where the files go; ``more`` by name."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--quick", action="store_true", help="small and fast: the picture is not the committed one"
     )
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to [beside the script]")
+    for name, settings in more.items():
+        parser.add_argument(f"--{name}", **settings)
     return parser.parse_args()
 
 
@@ -27,7 +29,13 @@ def write(figure: Any, numbers: dict[str, Any], out: Path, name: str) -> None:
     """NAME.png and NAME.json, the numbers that the picture shows."""
     out.mkdir(parents=True, exist_ok=True)
     save_figure(figure, out / f"{name}.png", dpi=80)
+    write_numbers(numbers, out, name)
+    print(f"{name}: {numbers.get('claim', '')}")
+
+
+def write_numbers(numbers: dict[str, Any], out: Path, name: str) -> None:
+    """NAME.json alone: what a long run has so far."""
+    out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / f"{name}.json", "w") as file:
         json.dump(numbers, file, indent=1)
         file.write("\n")
-    print(f"{name}: {numbers.get('claim', '')}")
