@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ._conform_arguments import add_conform
 from ._version import __version__
 from .activations import NAMES as ACTIVATIONS
 from .stochastic import OBJECTIVES, PROBES
@@ -20,6 +21,7 @@ examples:
   npscore sample model.npz --n 1000 --out samples.csv --plot samples.png
   npscore score model.npz data.csv --out scores.csv
   npscore verify                                       exit code 1 if any check fails
+  npscore conform run --cmd "./mine" --cases smoke     another implementation against certified numbers
 """
 
 
@@ -46,6 +48,7 @@ def build_parser(runs: dict[str, Run]) -> argparse.ArgumentParser:
     _add_fit(commands, runs["fit"])
     _add_sample(commands, runs["sample"])
     _add_score(commands, runs["score"])
+    add_conform(commands, runs["conform"])
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``npscore demo | verify | fit | sample | score``.
+"""The command line: ``npscore demo | verify | fit | sample | score | conform``.
 
 Errors of the user end with one line on stderr and exit code 2; a check that fails ends with exit code 1.
 """
@@ -164,7 +164,20 @@ def _score(options: Any) -> int:
     return 0
 
 
-COMMANDS = {"demo": _demo, "verify": _verify, "fit": _fit, "sample": _sample, "score": _score}
+def _conform(options: Any) -> int:
+    from .conformance.command import conform
+
+    return conform(options)
+
+
+COMMANDS = {
+    "demo": _demo,
+    "verify": _verify,
+    "fit": _fit,
+    "sample": _sample,
+    "score": _score,
+    "conform": _conform,
+}
 
 
 def _say(line: str) -> None:

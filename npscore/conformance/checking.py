@@ -1,0 +1,190 @@
+"""Checking functions of this Python process against the certified cases, or one test per case under pytest.
+
+    report = check({"dsm": my_dsm}, dtype="float32")      # my_dsm(case) -> {"loss": …, "grad": …}
+    print(report.text())
+
+What a function is given is a ``Question``: the inputs, exact in the dtype asked for, and nothing of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from .._progress import Progress
+from .._validation import as_callable
+from .answers import AnswerError, Array, Errored, Skipped, answer_of
+from .cases import Case
+from .grading import CaseGrade, grade, grade_case
+from .protocol import Outcome
+from .selection import Selection, as_dtype, not_asked, select
+
+Function = Callable[["Question"], Any]
+
+
+class Skip(Exception):
+    """Raised by a function under test for a case that it does not do; the message says why."""
+
+
+class Question:
+    """One case as an implementation sees it: ``case["x"]`` is an input array in the dtype asked for.
+
+    ``id``, ``family``, ``operation``, ``title``, ``model``, ``convention``, ``flags`` and ``dtype`` say what it is;
+    GUIDE.md lists the inputs of each operation. Every array is the caller's own: it may be written to.
+    """
+
+    def __init__(self, case: Case, dtype: str):
+        self._case, self.dtype = case, dtype
+        self.id, self.family, self.operation = case.id, case.family, case.operation
+        self.title, self.model, self.convention = case.title, case.model, case.convention
+        self.flags, self.inputs = case.flags, case.inputs(dtype)
+
+    def __getitem__(self, name: str) -> Array:
+        return self.inputs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.inputs
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The input of this name, or the default where the case has none: ``case.get("weights")``."""
+        return self.inputs.get(name, default)
+
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self.operation}, {self.title}>"
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps a sampler takes (families ``samplers`` and ``laws``)."""
+        return self._case.n_steps
+
+    def layers(self) -> list[tuple[Array, Array]]:
+        """The network as [(W1, b1), (W2, b2), …], W of shape (fan_out, fan_in)."""
+        return self._case.layers(self.dtype)
+
+    def check(self, result: Any) -> None:
+        """Assert that ``result``, anything a function under test may return, has enough correct digits.
+
+        Raises AssertionError naming each wrong part with its digits and its worst entry; AnswerError for a
+        result of the wrong names or shapes. Input that must be refused has no right result: use ``pytest.raises``.
+        """
+        if self.family == "invalid":
+            raise AssertionError(f"{self.id} is invalid input ({self.title}) and was not refused")
+        answer = answer_of(self._case, result)
+        grade = grade_case(self._case, answer, self.dtype)
+        if grade.status != "graded" or not all(grade.passed.values()):
+            raise AssertionError(_complaint(self._case, answer, grade, self.dtype))
+
+
+def check(
+    functions: Mapping[str, Function],
+    dtype: Any = "float64",
+    *,
+    cases: Selection = "all",
+    declared: Any = None,
+    progress: Optional[bool] = None,
+) -> Any:
+    """Put every certified case of the operations named in ``functions`` to them and grade what comes back.
+
+    ``functions`` maps operations ("esm", "ism", "ssm", "ssm_vr", "dsm", "langevin", …) to functions of a ``Question``;
+    each returns any part of the case's outputs: {"loss": …, "grad": …}, see ``answer_of`` for the forms. None, ``Skip``
+    and NotImplementedError skip a case, any other exception is that case's error. ``dtype`` is "float64" or "float32":
+    inputs come in it, and thresholds follow it. ``cases`` selects: "all", "smoke", families, ids; invalid input, which
+    must be refused by an exception, is asked only where it is named ("all,invalid").
+    ``declared`` states conventions that differ on purpose, as ``grade`` takes them. Returns a ``Report``.
+
+    Raises ValueError for an unknown operation, dtype or case, TypeError for functions that are none.
+    """
+    dtype = as_dtype(dtype)
+    chosen = select(cases)
+    functions = _checked(functions, {case.operation for case in select("all,invalid")})
+    asked = [case for case in chosen if case.operation in functions]
+    if not asked:
+        raise ValueError(f"cases must hold some of operation {', '.join(sorted(functions))}, got {cases!r}")
+    answers = {}
+    with Progress("check", len(asked), enabled=progress) as line:
+        for done, case in enumerate(asked, 1):
+            answers[case.id] = not_asked(case, dtype) or _ask(functions[case.operation], case, dtype)
+            line.update(done, case.id)
+    return grade(answers, dtype, declared or {})
+
+
+def questions(*operations: str, dtype: Any = "float64", cases: Selection = "all") -> list[Question]:
+    """The cases of some operations (all where none is named) that can be asked in this dtype."""
+    dtype = as_dtype(dtype)
+    _known(operations, {case.operation for case in select("all,invalid")})
+    chosen = [case for case in select(cases) if not operations or case.operation in operations]
+    return [Question(case, dtype) for case in chosen if not not_asked(case, dtype)]
+
+
+def parametrize(*operations: str, dtype: Any = "float64", cases: Selection = "all") -> Any:
+    """A pytest decorator: one test per case, named by its id, with the ``Question`` as argument ``case``.
+
+        @parametrize("dsm", dtype="float32")
+        def test_dsm(case):
+            case.check(my_dsm(case))
+
+    Raises ValueError for an unknown operation, dtype or case.
+    """
+    import pytest
+
+    asked = questions(*operations, dtype=dtype, cases=cases)
+    return pytest.mark.parametrize("case", asked, ids=[question.id for question in asked])
+
+
+def _ask(function: Function, case: Case, dtype: str) -> Outcome:
+    try:
+        result = function(Question(case, dtype))
+    except (Skip, NotImplementedError) as reason:
+        return Skipped(str(reason) or "the function skipped it")
+    except Exception as error:  # whatever the function under test raises is its answer
+        return Errored(f"{type(error).__name__}: {error}", refused=True)
+    if result is None:
+        return Skipped("the function returned None")
+    try:
+        return answer_of(case, result)
+    except AnswerError as error:
+        return Errored(str(error))
+
+
+def _checked(functions: Any, operations: set[str]) -> dict[str, Function]:
+    if not isinstance(functions, Mapping):
+        raise TypeError(f'functions must be a mapping like {{"ism": fn}}, got {type(functions).__name__}')
+    if not functions:
+        raise ValueError("functions must name at least one operation, got none")
+    _known(functions, operations)
+    return {name: as_callable(fn, f"functions[{name!r}]", "case -> answer") for name, fn in functions.items()}
+
+
+def _known(names: Iterable[str], operations: set[str]) -> None:
+    for name in names:
+        if name not in operations:
+            raise ValueError(f"operation must be one of {', '.join(sorted(operations))}, got {name!r}")
+
+
+def _complaint(case: Case, answer: dict[str, Array], grade: CaseGrade, dtype: str) -> str:
+    """What an assertion says: the case, then one line for each part that was given."""
+    wrong = sum(not passed for passed in grade.passed.values())
+    lines = [f"{case.id} ({case.title}), {dtype}: {wrong} of {len(grade.passed)} parts are wrong"]
+    if grade.status != "graded":
+        lines = [f"{case.id} ({case.title}), {dtype}: {grade.reason}"]
+    lines += [_part(case, name, answer[name], grade) for name in grade.passed]
+    about = ", ".join(f"{key} {value}" for key, value in case.convention.items())
+    lines.append(f"  {case.operation} here: {about} (derivations.md: {', '.join(case.equations)})")
+    lines.append("  npscore.conformance.check names the mistake, given several cases")
+    return "\n".join(lines)
+
+
+def _part(case: Case, name: str, yours: Array, grade: CaseGrade) -> str:
+    digits = f"  {name:<12} {grade.blocks[name]:5.1f} correct digits"
+    if grade.passed[name]:
+        return digits + "  ok"
+    certified, scale = case.expected()[name], case.scale()[name]
+    with np.errstate(all="ignore"):
+        error = np.where(
+            yours == certified, 0.0, np.nan_to_num(np.abs(yours - certified) / scale, nan=np.inf)
+        )
+    at = np.unravel_index(int(np.argmax(error)), error.shape)
+    place = f" at {tuple(map(int, at))}" if at else ""
+    return digits + f"  WRONG{place}: yours {yours[at]!s}, certified {certified[at]!s}"

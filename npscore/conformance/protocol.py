@@ -1,0 +1,88 @@
+"""The messages between the runner and a program under test: one JSON object a line, both ways.
+
+    -> {"type": "start", "version": 1, "dtype": "float64", "operations": ["dsm", …]}
+    <- {"type": "ready", "operations": ["dsm"]}
+    -> {"type": "run", "case": {"id": "dsm-0001", "operation": "dsm", "input": {…}, …}}
+    <- {"type": "result", "id": "dsm-0001", "answer": {"loss": 1.5, "grad.W1": [[…], …]}}
+     | {"type": "skipped", "id": "dsm-0001", "reason": "…"}  |  {"type": "error", "id": "dsm-0001", "message": "…"}
+    -> {"type": "stop"}
+
+Lines that are no such message are counted and passed over. What is expected is never sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Optional, Union
+
+from .answers import AnswerError, Array, Errored, Skipped, answer_of
+
+VERSION = 1
+REPLIES = ("ready", "result", "skipped", "error")
+#: What of a case is never sent: the answer, and what would give it away.
+SECRETS = ("output", "error", "certified")
+Outcome = Union[dict[str, Array], Skipped, Errored]
+
+
+def start_message(dtype: str, operations: Iterable[str]) -> dict[str, Any]:
+    """What a program hears first."""
+    return {"type": "start", "version": VERSION, "dtype": dtype, "operations": sorted(set(operations))}
+
+
+def run_message(case: Any) -> dict[str, Any]:
+    """One case without anything of its answer."""
+    return {"type": "run", "case": question(case)}
+
+
+def question(case: Any) -> dict[str, Any]:
+    """A case as JSON-ready values without its outputs, expected error and certificate."""
+    return {key: value for key, value in case.to_json().items() if key not in SECRETS}
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One line of ASCII."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Optional[dict[str, Any]]:
+    """The message in a line of a program's output, or None where it is none."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(message, dict) and message.get("type") in REPLIES
+    return message if known else None
+
+
+def offered(ready: dict[str, Any]) -> Optional[frozenset[str]]:
+    """The operations a program said it can do; None where it did not say: it will be asked for all."""
+    names = ready.get("operations")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'"operations" of the ready message must be a list of names, got {names!r}')
+    return frozenset(names)
+
+
+def outcome_of(case: Any, reply: dict[str, Any]) -> Outcome:
+    """What a reply to ``run`` says of the case; a reply about another case, or a malformed answer, is Errored."""
+    if reply.get("id", case.id) != case.id:
+        return Errored(f"a reply about {reply['id']!r} to {case.id}")
+    if reply["type"] == "skipped":
+        return Skipped(_text(reply, "reason"))
+    if reply["type"] == "error":
+        return Errored(_text(reply, "message"), refused=True)
+    if reply["type"] != "result":
+        return Errored(f"a {reply['type']!r} message in reply to a case")
+    answer = reply.get("answer")
+    if not isinstance(answer, dict):
+        return Errored('the result message holds no object "answer"')
+    try:
+        return answer_of(case, answer)
+    except AnswerError as error:
+        return Errored(str(error))
+
+
+def _text(reply: dict[str, Any], key: str) -> str:
+    return " ".join(str(reply.get(key) or "no reason given").split())[:500]

@@ -1,0 +1,159 @@
+"""Putting every case to a program in any language: ``npscore conform run --cmd "./mine"``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .._progress import Progress
+from .answers import Errored, Skipped
+from .process import Gone, Log, Process, TooSlow
+from .protocol import Outcome, offered, outcome_of, run_message, start_message
+from .selection import not_asked
+
+#: So many crashes one after the other while starting, and the program is given up.
+START_ATTEMPTS = 3
+#: So many cases lost one after the other to crashes and time limits, and the rest is not asked.
+LOST_IN_A_ROW = 10
+
+
+class ProgramError(ValueError):
+    """The program under test cannot be started, or does not speak the protocol."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program made of the cases: {id: answer | Skipped | Errored}, and what happened on the way."""
+
+    answers: dict[str, Outcome]
+    restarts: int
+    garbage: int
+    first_garbage: str
+    stderr: tuple[str, ...]
+
+    def notes(self) -> list[str]:
+        """One sentence each on what a reader of the report should know."""
+        lines = []
+        if self.restarts:
+            lines.append(f"the program was started again {self.restarts} times")
+        if self.garbage:
+            lines.append(
+                f"{self.garbage} lines on its standard output were no messages, the first: {self.first_garbage!r}"
+            )
+        if self.stderr:
+            lines.append("the last it wrote to standard error:\n  " + "\n  ".join(self.stderr))
+        return lines
+
+
+def run_program(
+    command: str,
+    cases: Sequence[Any],
+    *,
+    dtype: str = "float64",
+    timeout: float = 10.0,
+    start_timeout: float = 60.0,
+    progress: Optional[bool] = None,
+) -> Run:
+    """Ask a program about each case in turn, one process for all of them.
+
+    ``command`` is split as a shell would, but run without one. A program that crashes or needs more than
+    ``timeout`` seconds for a case is killed, started again and asked the next. Raises ProgramError where it
+    crashes three times in a row while starting, or is not ready within ``start_timeout`` seconds; OSError where it
+    cannot be run at all.
+    """
+    with _Session(command, dtype, cases, timeout, start_timeout) as session:
+        answers: dict[str, Outcome] = {}
+        with Progress("conform", len(cases), enabled=progress) as line:
+            for done, case in enumerate(cases, 1):
+                answers[case.id] = not_asked(case, dtype) or session.ask(case)
+                line.update(done, f"{case.id}  {session.remark}")
+        log = session.log
+    return Run(answers, session.restarts, log.garbage, log.first_garbage, tuple(log.stderr))
+
+
+class _Session:
+    """The program over all its lives."""
+
+    def __init__(self, command: str, dtype: str, cases: Iterable[Any], timeout: float, start_timeout: float):
+        self.log, self.restarts, self.lost_in_a_row, self.lost = Log(), 0, 0, 0
+        self._command, self._timeout, self._start_timeout = command, timeout, start_timeout
+        self._start = start_message(dtype, (case.operation for case in cases))
+        self._process: Optional[Process] = None
+        self._offered: Optional[frozenset[str]] = None
+        self._was_ready = False
+
+    def __enter__(self) -> _Session:
+        try:
+            self._ensure_ready()
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._process is not None:
+            self._process.close(None if error[0] else {"type": "stop"})
+
+    @property
+    def remark(self) -> str:
+        return f"{self.lost} lost" if self.lost else ""
+
+    def ask(self, case: Any) -> Outcome:
+        """The outcome of one case, come what may."""
+        if self._offered is not None and case.operation not in self._offered:
+            return Skipped(f"the program does not offer {case.operation}")
+        if self.lost_in_a_row >= LOST_IN_A_ROW:
+            return Errored(f"not asked: the program had been lost {LOST_IN_A_ROW} times in a row")
+        process = self._ensure_ready()
+        try:
+            reply = process.ask(run_message(case), self._timeout)
+        except (Gone, TooSlow) as reason:
+            self._kill()
+            self.lost, self.lost_in_a_row = self.lost + 1, self.lost_in_a_row + 1
+            return Errored(str(reason))
+        self.lost_in_a_row = 0
+        if reply.get("id", case.id) != case.id:
+            self._kill()  # out of step: what comes next could not be trusted either
+        return outcome_of(case, reply)
+
+    def _ensure_ready(self) -> Process:
+        """The program, running and ready: started again if it is not."""
+        for _ in range(START_ATTEMPTS):
+            if self._process is not None:
+                return self._process
+            self.restarts += self._was_ready
+            self._process = Process(self._command, self.log)
+            try:
+                self._greet(self._process)
+            except Gone as reason:
+                last = str(reason)
+                self._kill()
+            except TooSlow:
+                raise ProgramError(
+                    f"{self._command!r} must answer the start message with a ready message within "
+                    f"{self._start_timeout:g} seconds, got none{self._said()}"
+                ) from None
+        if self._process is not None:
+            return self._process
+        raise ProgramError(f"{self._command!r} crashed {START_ATTEMPTS} times while starting: {last}")
+
+    def _greet(self, process: Process) -> None:
+        reply = process.ask(self._start, self._start_timeout)
+        if reply["type"] != "ready":
+            raise ProgramError(f"{self._command!r} must answer start with ready, got {reply['type']!r}")
+        try:
+            self._offered = offered(reply)
+        except ValueError as error:
+            raise ProgramError(f"{self._command!r}: {error}") from None
+        self._was_ready = True
+
+    def _said(self) -> str:
+        return f" but {self.log.first_garbage!r}" if self.log.garbage else ""
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            with suppress(OSError):
+                self._process.close()
+            self._process = None
