@@ -48,8 +48,9 @@ class Shard(NamedTuple):
         array = self.rows.open() if isinstance(self.rows, Mapped) else self.rows  # (n, d)
         for start in range(0, len(array), most):
             block = array[start : start + most]
+            wanted = block.dtype.newbyteorder("=") if dtype is None else dtype
             with np.errstate(over="ignore"):
-                block = block.astype(dtype or block.dtype.newbyteorder("="), copy=False)
+                block = block.astype(wanted, copy=False)
             block = as_array(block, self.name, finite=False)  # whole numbers become float64
             self._check_finite(block, start)
             yield block

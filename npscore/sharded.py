@@ -93,8 +93,8 @@ class Sharded:
     def __call__(self, model: ScoreModel, batch: None = None, rng: Any = None) -> LossGrad:
         """Loss and gradient (p,) over all rows; ``per_sample`` is None: n numbers stay where they are.
 
-        ``batch`` must be None: the rows are the shards'. ``rng`` (a Generator or a seed) seeds the shards'
-        streams; a Generator moves on by four 32-bit words.
+        ``batch`` must be None: the rows are the shards'. ``rng`` (a Generator, a seed, or None for fresh noise)
+        seeds the shards' streams; a Generator moves on by four 32-bit words.
         """
         self._check(model)
         if batch is not None:

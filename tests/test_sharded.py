@@ -76,8 +76,9 @@ def test_every_shard_draws_from_its_own_stream_block_after_block(name):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_gradient_is_the_complex_step_of_the_loss(name):
-    net, objective = model(), total(name, parts(rows()))
+@pytest.mark.parametrize("net", [model(), ns.LinearScore.fit(rows(seed=3))], ids=["MLP", "LinearScore"])
+def test_the_gradient_is_the_complex_step_of_the_loss(name, net):
+    objective = total(name, parts(rows()))
     exact = complex_step_gradient(lambda theta: objective(net.with_theta(theta), rng=4).loss, net.theta)
     assert relative_error(objective(net, rng=4).grad, exact) < 1e-13
 
