@@ -153,7 +153,7 @@ class GaussianMixture(Target):
 
         The reference is chosen by the real part: a complex step never changes the branch.
         """
-        squares = square_norm(y, axis=1)  # (K, n)
+        squares = np.einsum("kdn,kdn->kn", y, y)  # (K, n), in one pass over y
         with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
             log_terms = self._cast("_offsets", x)[:, None] - 0.5 * squares
             top = _largest(log_terms)  # (n,)
