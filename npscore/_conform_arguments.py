@@ -90,5 +90,5 @@ def _report(parser: Any) -> None:
         action="append",
         default=[],
         metavar="OPERATION=CONVENTION",
-        help="a convention that differs on purpose, e.g. dsm=2; may be repeated",
+        help="a convention that differs on purpose, e.g. dsm=twice, *=sum; may be repeated",
     )

@@ -17,7 +17,8 @@ from .._progress import Progress
 from .._validation import as_callable
 from .answers import AnswerError, Array, Errored, Skipped, answer_of
 from .cases import Case
-from .grading import CaseGrade, grade, grade_case
+from .digits import PASS, CaseGrade, correct_digits, grade_case
+from .grading import Report, grade
 from .protocol import Outcome
 from .selection import Selection, as_dtype, not_asked, select
 
@@ -73,7 +74,7 @@ class Question:
             raise AssertionError(f"{self.id} is invalid input ({self.title}) and was not refused")
         answer = answer_of(self._case, result)
         grade = grade_case(self._case, answer, self.dtype)
-        if grade.status != "graded" or not all(grade.passed.values()):
+        if not grade.passed:
             raise AssertionError(_complaint(self._case, answer, grade, self.dtype))
 
 
@@ -82,9 +83,9 @@ def check(
     dtype: Any = "float64",
     *,
     cases: Selection = "all",
-    declared: Any = None,
+    declared: Optional[Mapping[str, Any]] = None,
     progress: Optional[bool] = None,
-) -> Any:
+) -> Report:
     """Put every certified case of the operations named in ``functions`` to them and grade what comes back.
 
     ``functions`` maps operations ("esm", "ism", "ssm", "ssm_vr", "dsm", "langevin", …) to functions of a ``Question``;
@@ -92,7 +93,7 @@ def check(
     and NotImplementedError skip a case, any other exception is that case's error. ``dtype`` is "float64" or "float32":
     inputs come in it, and thresholds follow it. ``cases`` selects: "all", "smoke", families, ids; invalid input, which
     must be refused by an exception, is asked only where it is named ("all,invalid").
-    ``declared`` states conventions that differ on purpose, as ``grade`` takes them. Returns a ``Report``.
+    ``declared`` maps operations, or "*", to conventions that differ on purpose: {"dsm": "twice"}. Returns a ``Report``.
 
     Raises ValueError for an unknown operation, dtype or case, TypeError for functions that are none.
     """
@@ -165,26 +166,23 @@ def _known(names: Iterable[str], operations: set[str]) -> None:
 
 def _complaint(case: Case, answer: dict[str, Array], grade: CaseGrade, dtype: str) -> str:
     """What an assertion says: the case, then one line for each part that was given."""
-    wrong = sum(not passed for passed in grade.passed.values())
-    lines = [f"{case.id} ({case.title}), {dtype}: {wrong} of {len(grade.passed)} parts are wrong"]
-    if grade.status != "graded":
-        lines = [f"{case.id} ({case.title}), {dtype}: {grade.reason}"]
-    lines += [_part(case, name, answer[name], grade) for name in grade.passed]
     about = ", ".join(f"{key} {value}" for key, value in case.convention.items())
-    lines.append(f"  {case.operation} here: {about} (derivations.md: {', '.join(case.equations)})")
-    lines.append("  npscore.conformance.check names the mistake, given several cases")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{case.id} ({case.title}), {dtype}: {len(grade.wrong)} of {len(grade.digits)} parts are wrong",
+            *(_part(case, name, answer[name], grade, dtype) for name in grade.digits),
+            f"  {case.operation} here: {about} (derivations.md: {', '.join(case.equations)})",
+            "  npscore.conformance.check names the mistake, given several cases",
+        ]
+    )
 
 
-def _part(case: Case, name: str, yours: Array, grade: CaseGrade) -> str:
-    digits = f"  {name:<12} {grade.blocks[name]:5.1f} correct digits"
-    if grade.passed[name]:
+def _part(case: Case, name: str, yours: Array, grade: CaseGrade, dtype: str) -> str:
+    digits = f"  {name:<12} {grade.digits[name]:5.1f} correct digits"
+    if name not in grade.wrong:
         return digits + "  ok"
     certified, scale = case.expected()[name], case.scale()[name]
-    with np.errstate(all="ignore"):
-        error = np.where(
-            yours == certified, 0.0, np.nan_to_num(np.abs(yours - certified) / scale, nan=np.inf)
-        )
-    at = np.unravel_index(int(np.argmax(error)), error.shape)
+    at = np.unravel_index(int(np.argmin(correct_digits(yours, certified, scale, dtype))), certified.shape)
     place = f" at {tuple(map(int, at))}" if at else ""
-    return digits + f"  WRONG{place}: yours {yours[at]!s}, certified {certified[at]!s}"
+    wanted = f"{PASS[dtype].of(name):g} wanted{place}"
+    return f"{digits}  WRONG, {wanted}: yours {yours[at]!s}, certified {certified[at]!s}"

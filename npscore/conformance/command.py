@@ -26,7 +26,7 @@ def _run(options: Any) -> int:
         if not 0 < seconds < math.inf:
             raise ValueError(f"--{flag} must be a finite number of seconds > 0, got {seconds:g}")
     _check_output(options)
-    declared = _declared(options.declare)
+    declared = _declared(options)
     run = run_program(
         options.cmd,
         select(options.cases),
@@ -42,7 +42,7 @@ def _run(options: Any) -> int:
 
 def _grade(options: Any) -> int:
     _check_output(options)
-    declared = _declared(options.declare)
+    declared = _declared(options)
     answers, garbage = read_results(options.results, select(options.cases), options.dtype)
     code = _report(grade(answers, options.dtype, declared), options)
     if garbage:
@@ -98,10 +98,13 @@ def _check_output(options: Any) -> None:
         raise ValueError(f"--output must be a file in an existing folder, got {options.output!r}")
 
 
-def _declared(entries: list[str]) -> dict[str, str]:
-    """{"dsm": "2"} of ["dsm=2"]."""
-    pairs = [entry.partition("=") for entry in entries]
-    for entry, (operation, _, convention) in zip(entries, pairs):
+def _declared(options: Any) -> dict[str, list[str]]:
+    """{"dsm": ["twice"]} of ["dsm=twice"], checked before the work."""
+    declared: dict[str, list[str]] = {}
+    for entry in options.declare:
+        operation, _, convention = entry.partition("=")
         if not operation or not convention:
-            raise ValueError(f"--declare must be OPERATION=CONVENTION, e.g. dsm=2, got {entry!r}")
-    return {operation: convention for operation, _, convention in pairs}
+            raise ValueError(f"--declare must be OPERATION=CONVENTION, e.g. dsm=twice, got {entry!r}")
+        declared.setdefault(operation, []).append(convention)
+    grade({}, options.dtype, declared)  # raises for a convention that there is not
+    return declared

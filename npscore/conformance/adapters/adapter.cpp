@@ -30,7 +30,7 @@ std::string list(const std::string& name, const Vector& values) {
   return "\"" + name + "\":" + out.str() + "]";
 }
 std::string answer(const std::string& json) {
-  const bool dsm = field(json, "operation") == "dsm";
+  const bool dsm = field(json, "operation") == "dsm", bends = field(json, "activation") == "tanh";
   const Vector sizes = numbers(field(json, "sizes")), x = input(json, "x"), noise = input(json, "noise");
   const Vector given = input(json, "target_score"), sigma = input(json, "sigma"), weights = input(json, "weights");
   const size_t d = sizes[0], n = x.size() / d, depth = sizes.size() - 1;
@@ -49,7 +49,7 @@ std::string answer(const std::string& json) {
       const size_t width = a[l - 1].size();
       a[l] = b[l];
       for (size_t k = 0; k < W[l].size(); ++k) a[l][k / width] += W[l][k] * a[l - 1][k % width];
-      for (double& value : a[l]) value = l < depth ? std::tanh(value) : value;
+      for (double& value : a[l]) value = bends && l < depth ? std::tanh(value) : value;
     }
     Vector dz(d);  // the gradient of the loss in z of a layer, from the last one down
     for (size_t j = 0; j < d; ++j) dz[j] = a[depth][j] - (dsm ? -noise[i * d + j] / s : given[i * d + j]);
@@ -61,7 +61,7 @@ std::string answer(const std::string& json) {
       for (size_t j = 0; j < dz.size(); ++j) db[l][j] += dz[j];
       for (size_t k = 0; k < W[l].size(); ++k)
         dW[l][k] += dz[k / width] * a[l - 1][k % width], da[k % width] += W[l][k] * dz[k / width];
-      for (size_t j = 0; j < width; ++j) da[j] *= (1 - a[l - 1][j]) * (1 + a[l - 1][j]);  // tanh′ = 1 − tanh²
+      for (size_t j = 0; bends && j < width; ++j) da[j] *= (1 - a[l - 1][j]) * (1 + a[l - 1][j]);  // 1 − tanh²
       dz = da;
     }
   }
@@ -72,9 +72,9 @@ std::string answer(const std::string& json) {
 }
 int main() {
   for (std::string json; std::getline(std::cin, json) && field(json, "type") != "stop"; std::cout << std::endl) {
-    const std::string id = "\"id\":\"" + field(json, "id") + "\",";
+    const std::string phi = field(json, "activation"), id = "\"id\":\"" + field(json, "id") + "\",";
     if (field(json, "type") == "start") std::cout << R"({"type":"ready","operations":["esm","dsm"]})";
-    else if (field(json, "activation") != "tanh") std::cout << "{" << id << R"("type":"skipped","reason":"not tanh"})";
+    else if (phi != "tanh" && phi != "identity") std::cout << "{" << id << R"("type":"skipped","reason":"no such φ"})";
     else std::cout << "{" << id << R"("type":"result","answer":{)" << answer(json) << "}}";
   }
 }

@@ -1,0 +1,114 @@
+"""The adapters that are shipped, and the program in the guide, do what they say: each is run on certified cases."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import npscore.conformance
+from npscore.conformance import check, grade
+from npscore.conformance.runner import run_program
+from npscore.conformance.selection import select
+
+HERE = Path(npscore.conformance.__file__).parent
+ADAPTERS = HERE / "adapters"
+GUIDE = (HERE / "v1" / "GUIDE.md").read_text(encoding="utf-8")
+NETWORKS = ("esm", "ism", "ssm", "ssm_vr", "dsm")
+
+
+def node():
+    """Node 18 or newer, or the reason why not."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(re.match(r"v(\d+)", version)[1]) < 18:
+        pytest.skip(f"node is {version.strip()}, older than v18")
+    return shlex.join(["node", str(ADAPTERS / "adapter.mjs")])
+
+
+def cpp(folder):
+    """The C++ adapter, built without a warning."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    built, source = folder / "mine", ADAPTERS / "adapter.cpp"
+    strict = ["-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["g++", *strict, str(source), "-o", str(built)], check=True, timeout=120)
+    return str(built)
+
+
+def torch():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    return shlex.join([sys.executable, str(ADAPTERS / "adapter_pytorch.py")])
+
+
+def graded(command, cases, dtype):
+    """Cases right by operation, after the report has found nothing wrong."""
+    run = run_program(command, cases, dtype=dtype, timeout=60)
+    report = grade(run.answers, dtype)
+    assert report.exit_code == 0, report.text()
+    assert (run.restarts, run.garbage) == (0, 0), run.notes()
+    return Counter(case.operation for case in report.cases if case.status == "graded")
+
+
+def test_cpp(tmp_path):
+    asked = select(("smoke", "esm", "dsm"))
+    right = graded(cpp(tmp_path), asked, "float64")
+    plain = Counter(c.operation for c in asked if c.model.get("activation") in ("tanh", "identity"))
+    assert right == {name: plain[name] for name in ("esm", "dsm")} and min(right.values()) >= 10
+
+
+def test_javascript():
+    asked = select(("smoke", "ism", "ssm_vr"))
+    right = graded(node(), asked, "float64")
+    assert right.keys() == {"esm", "dsm", "ism", "ssm_vr"} and right["ism"] >= 20 and right["ssm_vr"] >= 20
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_pytorch(dtype):
+    asked = [case for case in select("smoke") if not (dtype == "float32" and "not-float32" in case.flags)]
+    right = graded(torch(), asked, dtype)
+    assert right == {name: sum(case.operation == name for case in asked) for name in NETWORKS}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_jax(dtype, monkeypatch):
+    pytest.importorskip("jax", reason="JAX is not installed")
+    monkeypatch.syspath_prepend(str(ADAPTERS))
+    from adapter_jax import FUNCTIONS
+
+    report = check(FUNCTIONS, dtype, cases="smoke")
+    assert report.exit_code == 0, report.text()
+    assert {verdict.operation for verdict in report.verdicts} == set(NETWORKS)
+    assert all(case.status == "graded" for case in report.cases if not case.reason.endswith("normal range"))
+
+
+def test_the_program_in_the_guide(tmp_path):
+    (program,) = [
+        block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "sys.stdin" in block
+    ]
+    (tmp_path / "sine.py").write_text(program, encoding="utf-8")
+    asked = select("activations")
+    right = graded(shlex.join([sys.executable, str(tmp_path / "sine.py")]), asked, "float64")
+    assert right == {"activation": sum(case.model["activation"] == "sin" for case in asked)}
+
+
+def test_the_results_file_in_the_guide_is_one():
+    (text,) = [
+        block for block in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL) if "npscore-results" in block
+    ]
+    document = json.loads(text)
+    assert document["format"] == "npscore-results"
+    assert {key for answer in document["answers"].values() for key in answer} >= {"loss", "skipped", "error"}
+
+
+@pytest.mark.parametrize("name", ["adapter_pytorch.py", "adapter_jax.py", "adapter.cpp", "adapter.mjs"])
+def test_adapters_are_short_and_in_the_guide(name):
+    lines = (ADAPTERS / name).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 80 and max(map(len, lines)) <= 120
+    assert f"`{name}`" in GUIDE
