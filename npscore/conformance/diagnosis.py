@@ -1,0 +1,298 @@
+"""From wrong numbers to the name of the mistake.
+
+Every entry of the catalogue predicts, for each failing case, what somebody who made it would answer. An
+entry *explains* a case where its prediction has the answer's digits; it is named where it explains at least three
+cases two digits better than any other. Entries that the answers cannot tell apart are named together. What one
+entry leaves unexplained goes to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from .answers import Array
+from .digits import CAP, PASS, Answer, CaseGrade
+from .mistakes import Mistake, for_operation
+
+CASES = 3  # an entry must explain so many
+BETTER = 2.0  # digits, than any other
+SLACK = 1.0  # digits, below the threshold for passing
+
+Factor = Callable[[int, int], float]
+#: constants that are recognised, as functions of n and d
+FACTORS: dict[str, Factor] = {
+    "2": lambda n, d: 2.0,
+    "1/2": lambda n, d: 0.5,
+    "-1": lambda n, d: -1.0,
+    "-2": lambda n, d: -2.0,
+    "-1/2": lambda n, d: -0.5,
+    "d": lambda n, d: d,
+    "1/d": lambda n, d: 1 / d,
+    "2/d": lambda n, d: 2 / d,
+    "2d": lambda n, d: 2 * d,
+    "n": lambda n, d: n,
+    "1/n": lambda n, d: 1 / n,
+    "2n": lambda n, d: 2 * n,
+    "2/n": lambda n, d: 2 / n,
+    "nd": lambda n, d: n * d,
+    "1/(nd)": lambda n, d: 1 / (n * d),
+    "2/(nd)": lambda n, d: 2 / (n * d),
+}
+
+
+class Failure(NamedTuple):
+    """A failing case, its answer and its grade."""
+
+    case: Any
+    answer: Answer
+    grade: CaseGrade
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was named: one entry, or several that agree on all answers; ``factor`` is a constant on top of it."""
+
+    mistakes: tuple[Mistake, ...]
+    cases: tuple[str, ...]
+    digits: float  # the worst agreement over those cases
+    factor: str = ""
+
+    @property
+    def convention(self) -> bool:
+        """Whether all the entries are conventions, not mistakes."""
+        return all(mistake.kind == "convention" for mistake in self.mistakes)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(mistake.id for mistake in self.mistakes)
+
+
+class Unknown(NamedTuple):
+    """What can be said of failures that nothing explains."""
+
+    cases: tuple[str, ...]
+    scale: float  # of least squares: yours ≈ scale · certified
+    residual: float  # ‖yours − scale · certified‖/‖yours‖
+    wrong: dict[str, int]  # block -> failing cases
+    right: tuple[str, ...]  # blocks right in all of those cases
+    spread: tuple[float, float]  # smallest and largest best scale of a case
+    difficulties: dict[str, int]
+
+
+class Predictions:
+    """Answers of entries to cases, computed once and only when asked for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], tuple[Any, Answer]] = {}
+
+    def __call__(self, mistake: Mistake, case: Any) -> Answer:
+        key = mistake.id, id(case)
+        if key not in self._kept:
+            self._kept[key] = case, mistake.answer(case)  # the case is kept: its id() stays its own
+        return self._kept[key][1]
+
+
+def judged(answer: Answer) -> tuple[str, ...]:
+    """The blocks that a diagnosis looks at: loss and gradient where there are any, else all."""
+    chief = tuple(name for name in answer if name == "loss" or name.startswith("grad."))
+    return chief or tuple(answer)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a prediction of one failing case must meet: the judged blocks, the loss first, and their sizes."""
+
+    failure: Failure
+    blocks: tuple[str, ...]
+    wrong: frozenset[str]
+    sizes: dict[str, float]
+    whole: bool  # every wrong block must be predicted: loss and gradient belong together
+
+    @classmethod
+    def of(cls, failure: Failure) -> Target:
+        blocks, scale = judged(failure.answer), failure.case.scale()
+        wrong = frozenset(name for name in blocks if name in failure.grade.wrong)
+        sizes = {name: float(np.max(scale[name], initial=0.0)) for name in blocks}
+        return cls(failure, blocks, wrong, sizes, blocks[0] == "loss" or blocks[0].startswith("grad."))
+
+    def agreement(self, predicted: Answer, dtype: str, factor: float = 1.0) -> float:
+        """Digits above the threshold to which the answer is ``factor`` times a prediction: of the worst block, by norm.
+
+        −inf where the entry predicts nothing of what is wrong. An upper bound once no better than "far off".
+        """
+        blocks = [name for name in self.blocks if name in predicted]
+        if self.wrong.isdisjoint(blocks) or (self.whole and not self.wrong.issubset(blocks)):
+            return -np.inf
+        worst = np.inf
+        for name in blocks:
+            yours, size = self.failure.answer[name], abs(factor) * self.sizes[name]
+            gap = _norm_digits(yours, factor * predicted[name], size, dtype)
+            worst = min(worst, gap - PASS[dtype].of(name))
+            if worst < -SLACK - BETTER:
+                break
+        return worst
+
+
+def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> float:
+    error = float(np.abs(yours - predicted).max()) if yours.size else 0.0
+    if error == 0:
+        return CAP[dtype]
+    size = max(size, float(np.abs(predicted).max()))
+    return min(CAP[dtype], -math.log10(error / size)) if math.isfinite(error) and size > 0 else -math.inf
+
+
+def diagnose(
+    operation: str, failures: Sequence[Failure], dtype: str, predictions: Optional[Predictions] = None
+) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
+    """(findings, failures that none of them explains), entry by entry and then entries times a constant."""
+    predictions = predictions or Predictions()
+    candidates = for_operation(operation)
+    findings: list[Finding] = []
+    for scaled in (False, True):
+        while len(failures) >= CASES:
+            table = _table(candidates, failures, dtype, predictions, scaled)
+            finding, explained = _best(table, failures)
+            if finding is None:
+                break
+            findings.append(finding)
+            failures = [
+                f for f, done in zip(failures, explained) if not done or _left(f, finding, predictions)
+            ]
+            failures = [_rest(f, finding, predictions) for f in failures]
+    return tuple(findings), tuple(failures)
+
+
+def _left(failure: Failure, finding: Finding, predictions: Predictions) -> bool:
+    """Whether blocks of a case remain wrong that the finding has nothing to say about."""
+    return (
+        bool(_rest(failure, finding, predictions).grade.wrong) if failure.case.id in finding.cases else True
+    )
+
+
+def _rest(failure: Failure, finding: Finding, predictions: Predictions) -> Failure:
+    """The failure without the blocks that a finding explains (where they are judged one by one)."""
+    if failure.case.id not in finding.cases:
+        return failure
+    if "loss" in failure.answer or any(name.startswith("grad.") for name in failure.answer):
+        return failure._replace(grade=_without(failure.grade, set(failure.grade.wrong)))
+    return failure._replace(
+        grade=_without(failure.grade, set(predictions(finding.mistakes[0], failure.case)))
+    )
+
+
+def _without(grade: CaseGrade, blocks: set[str]) -> CaseGrade:
+    kept = {name: value for name, value in grade.__dict__.items() if name != "wrong"}
+    return CaseGrade(**kept, wrong=tuple(name for name in grade.wrong if name not in blocks))
+
+
+Key = tuple[Mistake, str]
+Table = dict[Key, Array]
+
+
+def _table(
+    candidates: Iterable[Mistake],
+    failures: Sequence[Failure],
+    dtype: str,
+    predictions: Predictions,
+    scaled: bool,
+) -> Table:
+    """For every entry (and constant) the agreement with each failure, (cases,); only those that explain some."""
+    table: Table = {}
+    targets = [Target.of(failure) for failure in failures]
+    for mistake in candidates:
+        predicted = [predictions(mistake, failure.case) for failure in failures]
+        if not any(predicted):
+            continue
+        factors = _recognised(failures, predicted) if scaled else {"": None}
+        for name, factor in factors.items():
+            constants = [factor(*_size(f.case)) if factor else 1.0 for f in failures]
+            row = [
+                t.agreement(p, dtype, c) if p else -np.inf for t, p, c in zip(targets, predicted, constants)
+            ]
+            if sum(value >= -SLACK for value in row) >= CASES and _varied(mistake, name, failures, row):
+                table[mistake, name] = np.array(row)
+    return table
+
+
+def _varied(mistake: Mistake, factor: str, failures: Sequence[Failure], row: Sequence[float]) -> bool:
+    """A constant must hold for three different (n, d), where the cases have them."""
+    if mistake.kind != "convention" and not factor:
+        return True
+    sizes = {_size(f.case) for f, value in zip(failures, row) if value >= -SLACK}
+    return len(sizes) >= CASES or all(n == 0 for n, _ in sizes)
+
+
+def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dict[str, Factor]:
+    """The constants c(n, d) ≠ 1 with which a prediction is near at least three answers, by least squares."""
+    found: dict[str, int] = dict.fromkeys(FACTORS, 0)
+    for failure, answer in zip(failures, predicted):
+        ratio = best_scale(failure.answer, answer)[0] if answer else np.nan
+        for name, factor in FACTORS.items():
+            c = factor(*_size(failure.case))
+            found[name] += bool(abs(ratio - c) < 1e-3 * abs(c))
+    return {name: FACTORS[name] for name, count in found.items() if count >= CASES}
+
+
+def _best(table: Table, failures: Sequence[Failure]) -> tuple[Optional[Finding], Array]:
+    """The entry that explains most, together with all that cannot be told from it."""
+    explained = {key: row >= -SLACK for key, row in table.items()}
+    if not table:
+        return None, np.zeros(len(failures), bool)
+    best = max(table, key=lambda key: (explained[key].sum(), -len(key[1]), np.sort(table[key])[-CASES]))
+    ties = [key for key in table if key == best or not _beats(table[best], table[key])]
+    hit = explained[best]
+    ids = tuple(f.case.id for f, h in zip(failures, hit) if h)
+    worst = float(table[best][hit].min())
+    mistakes = tuple(dict.fromkeys(key[0] for key in [best, *ties] if key[1] == best[1]))
+    return Finding(mistakes, ids, worst, best[1]), hit
+
+
+def _beats(row: Array, other: Array) -> bool:
+    """Two digits better in at least three cases that it explains."""
+    return int(((row >= -SLACK) & (row >= other + BETTER)).sum()) >= CASES
+
+
+def _size(case: Any) -> tuple[int, int]:
+    """(n, d); n is 0 where there are no rows."""
+    inputs = case.inputs("float64")
+    for name in ("x", "x0"):
+        if name in inputs and inputs[name].ndim == 2:
+            return inputs[name].shape
+    return 0, int(case.model.get("d", 0))
+
+
+def best_scale(yours: Answer, certified: Answer) -> tuple[float, float]:
+    """(c, residual): yours ≈ c · certified by least squares over the judged blocks, each in units of its own size."""
+    blocks = [name for name in judged(yours) if name in certified and np.isfinite(yours[name]).all()]
+    sizes = {name: np.linalg.norm(certified[name]) for name in blocks}
+    pairs = [(yours[b].ravel() / sizes[b], certified[b].ravel() / sizes[b]) for b in blocks if sizes[b] > 0]
+    if not pairs:
+        return float("nan"), float("nan")
+    a, b = np.concatenate([p for p, _ in pairs]), np.concatenate([q for _, q in pairs])
+    c = float(a @ b / (b @ b))
+    return c, float(np.linalg.norm(a - c * b) / max(np.linalg.norm(a), np.finfo(float).tiny))
+
+
+def describe_unknown(failures: Sequence[Failure]) -> Unknown:
+    """Best scale, residual and the wrong blocks of failures that nothing explains."""
+    pairs = [best_scale(f.answer, f.case.expected()) for f in failures]
+    scales = np.array([c for c, _ in pairs if np.isfinite(c)] or [np.nan])
+    residuals = np.array([r for _, r in pairs if np.isfinite(r)] or [np.nan])
+    wrong: dict[str, int] = {}
+    difficulties: dict[str, int] = {}
+    for failure in failures:
+        for block in failure.grade.wrong:
+            wrong[block] = wrong.get(block, 0) + 1
+        difficulties[failure.case.difficulty] = difficulties.get(failure.case.difficulty, 0) + 1
+    seen = dict.fromkeys(name for f in failures for name in f.grade.digits)
+    right = tuple(name for name in seen if name not in wrong)
+    ids = tuple(f.case.id for f in failures)
+    spread = (float(scales.min()), float(scales.max()))
+    return Unknown(
+        ids, float(np.median(scales)), float(np.median(residuals)), wrong, right, spread, difficulties
+    )

@@ -1,0 +1,261 @@
+"""A network with its whole Jacobian, and the backward pass with lines that can be left out.
+
+Dimensions: n rows, layer l maps h_{l-1} -> h_l, d columns of the Jacobian. Small cases only: J is formed in full,
+so that any wrong formula in s and J has its gradient from two cotangents, ds (n, d) and dJ (n, d, d).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Optional
+
+import numpy as np
+
+from ... import activations
+from .base import Answer, Array, Predict, changed
+
+Jets = Callable[[Array], tuple[Array, ...]]
+Formula = Callable[["Terms"], Array]
+STEP = 1e-150
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Lines of the backward pass that are wrong; layers count from 1."""
+
+    no_curvature: tuple[int, ...] = ()  # φ″ dropped at these hidden layers
+    no_slope: tuple[int, ...] = ()  # φ′ dropped in dz = φ′ da
+    slope_at_output: bool = False  # φ′(a) for φ′(z)
+    bias: float = 1.0  # factor on every db
+    bias_mean: bool = False  # db a mean over rows once too often
+    output_bias: float = 1.0  # factor on the last db
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a formula for ℓ is made of: s (n, d) and J (n, d, d), complex or not, and the case's arrays."""
+
+    case: Any
+    x: Array  # where the network was evaluated
+    s: Array
+    J: Array
+    arrays: dict[str, Array]
+
+    @property
+    def n(self) -> int:
+        return self.s.shape[0]
+
+    @property
+    def d(self) -> int:
+        return self.s.shape[1]
+
+    @property
+    def v(self) -> Array:
+        """The probes (m, n, d)."""
+        return self.arrays["v"]
+
+    @property
+    def noise(self) -> Array:
+        return self.arrays["noise"]
+
+    @property
+    def sigma(self) -> Array:
+        """(n, 1), one a row."""
+        return np.broadcast_to(self.arrays["sigma"].reshape(-1, 1), (self.n, 1))
+
+    @property
+    def target(self) -> Array:
+        return self.arrays["target_score"]
+
+    @property
+    def square(self) -> Array:
+        """‖s‖², (n,)."""
+        return (self.s * self.s).sum(axis=1)
+
+    @property
+    def trace(self) -> Array:
+        return np.trace(self.J, axis1=1, axis2=2)
+
+    @property
+    def projected(self) -> Array:
+        """vᵀs, (m, n)."""
+        return (self.v * self.s).sum(axis=-1)
+
+    @property
+    def quadratic(self) -> Array:
+        """vᵀJv, (m, n)."""
+        return np.einsum("mni,nij,mnj->mn", self.v, self.J, self.v)
+
+    @property
+    def first(self) -> Array:
+        """The square of ISM, SSM or SSM-VR, ½ included, (n,)."""
+        if self.case.operation == "ssm":
+            return 0.5 * (self.projected * self.projected).mean(axis=0)
+        return 0.5 * self.square
+
+    @property
+    def second(self) -> Array:
+        """The term with J: the trace or its estimate, (n,)."""
+        return self.trace if self.case.operation == "ism" else self.quadratic.mean(axis=0)
+
+    @property
+    def sigma2(self) -> Array:
+        """The factor on DSM's ℓ: σ² where the case says so, else 1, (n,)."""
+        weighted = self.case.convention.get("weighting") == "sigma2"
+        return self.sigma[:, 0] ** 2 if weighted else np.ones(self.n)
+
+    def residual(self, target: Array) -> Array:
+        """½‖s − target‖², weighted as the case says, (n,)."""
+        gap = self.s - target
+        factor = self.sigma2 if self.case.operation == "dsm" else 1.0
+        return factor * 0.5 * (gap * gap).sum(axis=1)
+
+
+def right(t: Terms) -> Array:
+    """ℓ as the case defines it, (n,)."""
+    if t.case.operation == "esm":
+        return t.residual(t.target)  # eq-2.1
+    if t.case.operation == "dsm":
+        return t.residual(-t.noise / t.sigma)  # eq-8.1
+    return t.first + t.second  # eq-2.2, eq-7.1, eq-7.2
+
+
+def evaluation_point(case: Any, arrays: dict[str, Array]) -> Array:
+    """x, or x + σε for DSM."""
+    if case.operation != "dsm":
+        return arrays["x"]
+    return arrays["x"] + arrays["sigma"].reshape(-1, 1) * arrays["noise"]
+
+
+def shares(case: Any, arrays: dict[str, Array]) -> Array:
+    """wᵢ, or 1/n each, (n,)."""
+    n = len(arrays["x"])
+    return arrays["weights"] if "weights" in arrays else np.full(n, 1.0 / n)
+
+
+def jets_of(case: Any, arrays: dict[str, Array]) -> Jets:
+    """(φ, φ′, φ″) of the case's activation."""
+    name = case.model["activation"]
+    beta = {"softplus": (("beta", float(arrays.get("beta", 1.0))),)}
+    activation = activations.Activation(name, beta.get(name, ()))
+    return lambda z: activation.jet(z, 2)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass: s, J and what the backward pass needs."""
+
+    layers: Sequence[tuple[Array, Array]]
+    jets: Jets
+    x: Array
+    last_active: bool = False  # φ after the last layer too: a mistake
+
+    @cached_property
+    def stack(self) -> list[tuple[Array, Array, Array, Any]]:
+        """Per layer: input a (n, h), tangents T (n, h, d), U = W T (n, h', d), and φ's jet at z or None."""
+        a, T = self.x, np.broadcast_to(np.eye(self.x.shape[1]), (*self.x.shape, self.x.shape[1]))
+        out = []
+        for l, (W, b) in enumerate(self.layers, 1):
+            z, U = a @ W.T + b, W @ T  # eq-4.1, eq-5.2
+            jet = self.jets(z) if l < len(self.layers) or self.last_active else None
+            out.append((a, T, U, jet))
+            a, T = (z, U) if jet is None else (jet[0], jet[1][:, :, None] * U)  # eq-4.2, eq-5.3
+        out.append((a, T, None, None))
+        return out
+
+    @property
+    def s(self) -> Array:
+        return self.stack[-1][0]
+
+    @property
+    def J(self) -> Array:
+        return self.stack[-1][1]
+
+    def pullback(self, ds: Array, dJ: Array, faults: Faults) -> list[tuple[Array, Array]]:
+        """[(dW1, db1), …] from the cotangents of s and J."""
+        da, dT, grads = ds, dJ, []
+        for l in range(len(self.layers), 0, -1):
+            (W, _), (a, T, U, jet) = self.layers[l - 1], self.stack[l - 1]
+            dz, dU = (da, dT) if jet is None else self._through(l, da, dT, U, jet, faults)
+            db = dz.sum(axis=0) * faults.bias * (faults.output_bias if l == len(self.layers) else 1.0)
+            db = db / len(a) if faults.bias_mean else db
+            grads.append((dz.T @ a + np.einsum("nik,njk->ij", dU, T), db))  # eq-4.5, eq-5.7
+            da, dT = dz @ W, W.T @ dU  # eq-4.7, eq-5.8
+        return grads[::-1]
+
+    def _through(
+        self, l: int, da: Array, dT: Array, U: Array, jet: Any, faults: Faults
+    ) -> tuple[Array, Array]:
+        slope = self.jets(jet[0])[1] if faults.slope_at_output else jet[1]
+        dz = da if l in faults.no_slope else slope * da  # eq-4.8
+        if l not in faults.no_curvature:
+            dz = dz + jet[2] * (dT * U).sum(axis=2)  # eq-5.10
+        return dz, jet[1][:, :, None] * dT
+
+
+def cotangents(formula: Formula, t: Terms) -> tuple[Array, Array]:
+    """∂ℓᵢ/∂sᵢ (n, d) and ∂ℓᵢ/∂Jᵢ (n, d, d) by complex step: exact, and no formula needs a derivative by hand."""
+    ds, dJ = np.zeros(t.s.shape), np.zeros(t.J.shape)
+    for i in range(t.d):
+        ds[:, i] = _moved(formula, replace(t, s=_nudged(t.s, i)))
+        for j in range(t.d):
+            dJ[:, i, j] = _moved(formula, replace(t, J=_nudged(t.J, (i, j))))
+    return ds, dJ
+
+
+def _nudged(array: Array, index: Any) -> Array:
+    moved = array.astype(complex)
+    moved[(slice(None), *np.atleast_1d(index))] += 1j * STEP
+    return moved
+
+
+def _moved(formula: Formula, t: Terms) -> Array:
+    return np.imag(formula(t)) / STEP
+
+
+def objective(
+    formula: Formula = right,
+    *,
+    gradient_of: Optional[Formula] = None,
+    loss_of: Optional[Formula] = None,
+    inputs: Optional[Callable[[Any, dict[str, Array]], Optional[dict[str, Array]]]] = None,
+    point: Callable[[Any, dict[str, Array]], Array] = evaluation_point,
+    share: Callable[[Any, dict[str, Array]], Array] = shares,
+    gradient_share: Optional[Callable[[Any, dict[str, Array]], Array]] = None,
+    layers: Optional[Callable[[Any], list[tuple[Array, Array]]]] = None,
+    restore: Callable[[Array, str], Array] = lambda gradient, name: gradient,
+    jets: Callable[[Any, dict[str, Array]], Jets] = jets_of,
+    last_active: bool = False,
+    faults: Faults = Faults(),
+) -> Predict:
+    """A prediction with one or more of the lines replaced: the formula of ℓ, where it is evaluated, how rows are
+    summed, the weights that the network uses, its activation, the backward pass.
+
+    ``gradient_of`` is a formula for the gradient alone (something was detached), ``loss_of`` for the loss alone.
+    """
+
+    def predict(case: Any) -> Answer:
+        arrays = case.inputs("float64")
+        arrays = inputs(case, arrays) if inputs else arrays
+        if arrays is None:
+            return {}
+        net = Pass(
+            layers(case) if layers else case.layers("float64"),
+            jets(case, arrays),
+            point(case, arrays),
+            last_active,
+        )
+        t = Terms(case, net.x, net.s, net.J, arrays)
+        w = share(case, arrays)
+        per_sample = (loss_of or formula)(t)
+        ds, dJ = cotangents(gradient_of or formula, t)
+        gw = (gradient_share or share)(case, arrays)
+        grads = net.pullback(gw[:, None] * ds, gw[:, None, None] * dJ, faults)
+        answer = {"loss": w @ per_sample, "per_sample": per_sample, "score": t.s}
+        for l, (dW, db) in enumerate(grads, 1):
+            answer[f"grad.W{l}"], answer[f"grad.b{l}"] = restore(dW, "W"), restore(db, "b")
+        return changed(case, answer)
+
+    return predict

@@ -1,0 +1,46 @@
+"""The density of a case, as npscore has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import targets
+from .base import Array
+
+FACTORS = {
+    "laplace": (targets.Laplace, ("loc", "scale")),
+    "logistic": (targets.Logistic, ("loc", "scale")),
+    "gumbel": (targets.Gumbel, ("loc", "scale")),
+    "exponential": (targets.Exponential, ("rate",)),
+    "uniform": (targets.Uniform, ("low", "high")),
+    "truncated_gaussian": (targets.TruncatedGaussian, ("loc", "scale", "low", "high")),
+}
+
+
+def target(case: Any) -> targets.Target:
+    """The density with the case's parameters, smoothed where the operation says so."""
+    arrays = case.inputs("float64")
+    p = unsmoothed(case.model, arrays)
+    return p.smoothed(float(arrays["sigma"])) if case.operation == "smoothed_density" else p
+
+
+def unsmoothed(model: dict[str, Any], arrays: dict[str, Array]) -> targets.Target:
+    """The density that a model and its parameter arrays describe."""
+    name = model["density"]
+    if name == "gaussian":
+        return targets.Gaussian(arrays["mean"], arrays["cov"])
+    if name == "gaussian_mixture":
+        return targets.GaussianMixture(arrays["mixture_weights"], arrays["means"], arrays["covs"])
+    if name == "student_t":
+        return targets.StudentT(arrays["loc"], arrays["scale_matrix"], float(arrays["df"]))
+    if name == "product":
+        return targets.Product(
+            tuple(factor(part, arrays, str(j)) for j, part in enumerate(model["factors"], 1))
+        )
+    return factor(name, arrays, "")
+
+
+def factor(name: str, arrays: dict[str, Array], suffix: str) -> targets.Target:
+    """One density on the line; its parameters carry the suffix."""
+    cls, names = FACTORS[name]
+    return cls(*(float(arrays[key + suffix]) for key in names))
