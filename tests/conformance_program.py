@@ -1,7 +1,7 @@
 """A program under test that can misbehave: ``python conformance_program.py PLAN.json``, as npscore conform runs it.
 
-The plan is {"replies": {id: message}, "deeds": {id or "start": deed}, "ready": message, "heard": file}: what it
-answers, what it does instead, how it says that it is ready, and where it keeps a copy of every line it hears.
+The plan is {"replies": {id: message}, "deeds": {id or "start" or "restart": deed}, "ready": message, "heard": file}:
+what it answers, what it does instead, how it says that it is ready, and where it keeps a copy of every line it hears.
 """
 
 import json
@@ -58,9 +58,10 @@ def main():
             message = json.loads(line)
             if message["type"] == "stop":
                 return
-            id = message["case"]["id"] if message["type"] == "run" else "start"
+            again = "restart" in deeds and os.path.getsize(plan["heard"]) > len(line)
+            id = message["case"]["id"] if message["type"] == "run" else "restart" if again else "start"
             reply = plan.get("ready", {"type": "ready"})
-            if id != "start":
+            if message["type"] == "run":
                 reply = plan["replies"].get(id, {"type": "skipped", "reason": "not in the plan"})
             if id not in deeds or misbehave(deeds[id], reply):
                 say(reply)

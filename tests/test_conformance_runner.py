@@ -165,6 +165,15 @@ def test_a_program_lost_too_often_is_asked_no_more(program):
     assert all("times in a row" in reason for reason in reasons[LOST_IN_A_ROW:])
 
 
+@pytest.mark.parametrize("deed", ["crash", "hang"])
+def test_what_was_answered_is_kept_where_a_program_does_not_come_back(deed, program):
+    run = run_program(program(deeds={IDS[3]: "kill", "restart": deed}), CASES, start_timeout=2.0)
+    assert all(is_right(case, run.answers[case.id]) for case in CASES[:3])
+    assert "signal 9" in run.answers[IDS[3]].reason
+    words = {"crash": "crashed 3 times while starting", "hang": "ready message within 2 seconds"}[deed]
+    assert all(words in run.answers[id].reason and "not asked" in run.answers[id].reason for id in IDS[4:])
+
+
 @pytest.mark.parametrize(
     ("plan", "words"),
     [

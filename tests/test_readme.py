@@ -19,7 +19,15 @@ def test_python_block_runs(needs_torch, code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     exec(compile(code, "README.md", "exec"), names)
-    printed = [float(word) for word in capsys.readouterr().out.split()]
+    said = capsys.readouterr().out
+    if "conformance" in code:
+        assert f"{code}```\n\nIt prints\n\n```text\n{said.rstrip()}\n```" in TEXT
+        wrong, right = "+ noise) ** 2", "+ noise / sigma) ** 2"
+        assert wrong in code
+        exec(compile(code.replace(wrong, right), "README.md", "exec"), {"__name__": "__main__"})
+        assert "nothing to do" in capsys.readouterr().out
+        return
+    printed = [float(word) for word in said.split()]
     if needs_torch:
         ratio, error = printed
         assert abs(ratio - 1) < 1e-13 and error < 1e-13

@@ -59,9 +59,9 @@ def run_program(
     """Ask a program about each case in turn, one process for all of them.
 
     ``command`` is split as a shell would, but run without one. A program that crashes or needs more than
-    ``timeout`` seconds for a case is killed, started again and asked the next. Raises ProgramError where it
-    crashes three times in a row while starting, or is not ready within ``start_timeout`` seconds; OSError where it
-    cannot be run at all.
+    ``timeout`` seconds for a case is killed, started again and asked the next. Where it cannot be started again, or is
+    lost ten times in a row, the rest is Errored. Raises ProgramError where it never starts: it crashes three times
+    in a row, or is not ready within ``start_timeout`` seconds; OSError where it cannot be run at all.
     """
     with _Session(command, dtype, cases, timeout, start_timeout) as session:
         answers: dict[str, Outcome] = {}
@@ -77,7 +77,8 @@ class _Session:
     """The program over all its lives."""
 
     def __init__(self, command: str, dtype: str, cases: Iterable[Any], timeout: float, start_timeout: float):
-        self.log, self.restarts, self.lost_in_a_row, self.lost = Log(), 0, 0, 0
+        self.log, self.restarts, self.lost = Log(), 0, 0
+        self._lost_in_a_row, self._given_up = 0, ""
         self._command, self._timeout, self._start_timeout = command, timeout, start_timeout
         self._start = start_message(dtype, (case.operation for case in cases))
         self._process: Optional[Process] = None
@@ -104,19 +105,28 @@ class _Session:
         """The outcome of one case, come what may."""
         if self._offered is not None and case.operation not in self._offered:
             return Skipped(f"the program does not offer {case.operation}")
-        if self.lost_in_a_row >= LOST_IN_A_ROW:
-            return Errored(f"not asked: the program had been lost {LOST_IN_A_ROW} times in a row")
-        process = self._ensure_ready()
+        if self._given_up:
+            return Errored(self._given_up)
+        try:
+            process = self._ensure_ready()
+        except ProgramError as error:
+            self._given_up = f"not asked: {error}"
+            return Errored(self._given_up)
         try:
             reply = process.ask(run_message(case), self._timeout)
         except (Gone, TooSlow) as reason:
             self._kill()
-            self.lost, self.lost_in_a_row = self.lost + 1, self.lost_in_a_row + 1
+            self._count_lost()
             return Errored(str(reason))
-        self.lost_in_a_row = 0
+        self._lost_in_a_row = 0
         if reply.get("id", case.id) != case.id:
             self._kill()  # out of step: what comes next could not be trusted either
         return outcome_of(case, reply)
+
+    def _count_lost(self) -> None:
+        self.lost, self._lost_in_a_row = self.lost + 1, self._lost_in_a_row + 1
+        if self._lost_in_a_row == LOST_IN_A_ROW:
+            self._given_up = f"not asked: the program had been lost {LOST_IN_A_ROW} times in a row"
 
     def _ensure_ready(self) -> Process:
         """The program, running and ready: started again if it is not."""
