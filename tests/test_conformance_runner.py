@@ -289,6 +289,13 @@ def test_wrong_usage_exits_2(arguments, capsys):
     assert exit.value.code == 2 and capsys.readouterr().err.startswith("npscore: ")
 
 
+@pytest.mark.parametrize("command", [(), ("run",), ("export",), ("grade",), ("list",), ("show",)])
+def test_help_exits_0(command, capsys):
+    with pytest.raises(SystemExit) as exit:
+        conform(*command, "--help")
+    assert exit.value.code == 0 and "usage: npscore conform" in capsys.readouterr().out
+
+
 def test_list_and_show(capsys):
     assert conform("list", "--cases", "dsm") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [c.id for c in select("dsm")]

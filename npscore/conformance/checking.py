@@ -39,7 +39,7 @@ class Question:
     def __init__(self, case: Case, dtype: str):
         self._case, self.dtype = case, dtype
         self.id, self.family, self.operation = case.id, case.family, case.operation
-        self.title, self.model, self.convention = case.title, case.model, case.convention
+        self.title, self.model, self.convention = case.title, dict(case.model), dict(case.convention)
         self.flags, self.inputs = case.flags, case.inputs(dtype)
 
     def __getitem__(self, name: str) -> Array:

@@ -1,0 +1,146 @@
+"""npscore plugged into its own conformance suite: a function for every operation, as anybody would write theirs."""
+
+import numpy as np
+
+import npscore as ns
+from npscore import targets
+from npscore.samplers import gradient_ascent_step, langevin_law, stationary_covariance
+
+ONE_DIMENSIONAL = {
+    "laplace": (targets.Laplace, "loc", "scale"),
+    "logistic": (targets.Logistic, "loc", "scale"),
+    "gumbel": (targets.Gumbel, "loc", "scale"),
+    "exponential": (targets.Exponential, "rate"),
+    "uniform": (targets.Uniform, "low", "high"),
+    "truncated_gaussian": (targets.TruncatedGaussian, "loc", "scale", "low", "high"),
+}
+ORDER = 100  # of the quadrature for the theorem's constant
+
+
+def activation_of(case):
+    name = case.model["activation"]
+    return f"softplus(beta={float(case['beta'])!r})" if name == "softplus" else name
+
+
+def model_of(case):
+    return ns.MLP(case.layers(), activation_of(case))
+
+
+def density_of(case):
+    kind = case.model["density"]
+    if kind == "gaussian":
+        return targets.Gaussian(case.get("mean", np.zeros(case.model["d"])), case["cov"])
+    if kind == "gaussian_mixture":
+        return targets.GaussianMixture(case["mixture_weights"], case["means"], case["covs"])
+    if kind == "student_t":
+        return targets.StudentT(case["loc"], case["scale_matrix"], float(case["df"]))
+    factors = []
+    for j, name in enumerate(case.model["factors"], 1):
+        factor, *parameters = ONE_DIMENSIONAL[name]
+        factors.append(factor(*(float(case[f"{parameter}{j}"]) for parameter in parameters)))
+    return targets.Product(factors)
+
+
+def answer(model, result, x, **more):
+    """Everything but the sliced parts, from a model and its ``LossGrad``."""
+    return {
+        "loss": result.loss,
+        "per_sample": result.per_sample,
+        "score": model.score(x),
+        "grad": result.grad,
+        **more,
+    }
+
+
+def esm(case):
+    model, x = model_of(case), case["x"]
+    return answer(model, ns.esm(model, x, case["target_score"], case.get("weights")), x)
+
+
+def ism(case):
+    model, x = model_of(case), case["x"]
+    half_square = 0.5 * (model.score(x) ** 2).sum(axis=1)
+    result = ns.ism(model, x, case.get("weights"))
+    return answer(model, result, x, half_square=half_square, divergence=model.divergence(x))
+
+
+def ssm(case):
+    model, x, v = model_of(case), case["x"], case["v"]
+    s, quadratic, _ = model.quadratic_form_vjp(x, v)
+    half_square = 0.5 * ((v * s).sum(axis=-1) ** 2).mean(axis=0)
+    result = ns.ssm(model, x, v, case.get("weights"))
+    return answer(model, result, x, half_square=half_square, quadratic=quadratic)
+
+
+def ssm_vr(case):
+    model, x, v = model_of(case), case["x"], case["v"]
+    s, quadratic, _ = model.quadratic_form_vjp(x, v)
+    result = ns.ssm_vr(model, x, v, case.get("weights"))
+    return answer(model, result, x, half_square=0.5 * (s * s).sum(axis=1), quadratic=quadratic)
+
+
+def dsm(case):
+    """A weighting by σ² goes into the weights, and into the losses of the rows by hand."""
+    model, x, noise, sigma = model_of(case), case["x"], case["noise"], case["sigma"]
+    one = x.dtype.type(1)
+    factor = sigma**2 if case.convention["weighting"] == "sigma2" else one
+    weights = case.get("weights", np.full(len(x), one / len(x), x.dtype)) * factor
+    result = ns.dsm(model, x, noise, sigma if sigma.ndim else float(sigma), weights)
+    noisy = x + sigma.reshape(-1, 1) * noise
+    return answer(model, result._replace(per_sample=result.per_sample * factor), noisy)
+
+
+def activation(case):
+    jet = ns.activations.get(activation_of(case)).jet(case["z"], 3)
+    return dict(zip(("phi", "dphi", "d2phi", "d3phi"), jet))
+
+
+def density(case):
+    p, x = density_of(case), case["x"]
+    if case.operation == "smoothed_density":
+        p = p.smoothed(float(case["sigma"]))
+    return {"log_prob": p.log_prob(x), "score": p.score(x), "divergence": p.score_divergence(x)}
+
+
+def population(case):
+    model, sigma = ns.LinearScore(case["A"], case["b"]), [float(case["sigma"])] if "sigma" in case else []
+    result = getattr(model, case.operation)(case["mean"], case["cov"], *sigma)
+    return {"loss": result.loss, "grad": result.grad}
+
+
+def theorem_constant(case):
+    """By quadrature, where the dimension is small enough for it."""
+    p = density_of(case)
+    if p.d > 3 or (p.d > 2 and case.model["density"] != "gaussian"):
+        return None
+    x, weights = p.quadrature(ORDER if p.d < 3 else 60)
+    return {"constant": -0.5 * weights @ (p.score(x) ** 2).sum(axis=1)}
+
+
+def chain(case):
+    score = (model_of if case.model["kind"] == "mlp" else density_of)(case).score
+    x, step = case["x0"], float(case["step"])
+    for t in range(case.n_steps):
+        langevin = case.operation == "langevin"
+        x = (
+            ns.langevin_step(score, x, step, case["z"][t])
+            if langevin
+            else gradient_ascent_step(score, x, step)
+        )
+    return {"x": x}
+
+
+def law(case):
+    mean, cov, step = case["mean"], case["cov"], float(case["step"])
+    return langevin_law(mean, cov, case["mean0"], case["cov0"], step, case.n_steps)._asdict()
+
+
+FUNCTIONS = {
+    **{"esm": esm, "ism": ism, "ssm": ssm, "ssm_vr": ssm_vr, "dsm": dsm, "activation": activation},
+    **dict.fromkeys(("density", "smoothed_density"), density),
+    **dict.fromkeys(("population_esm", "population_ism", "population_dsm"), population),
+    **dict.fromkeys(("gradient_ascent", "langevin"), chain),
+    "theorem_constant": theorem_constant,
+    "langevin_law": law,
+    "stationary_covariance": lambda case: stationary_covariance(case["cov"], float(case["step"])),
+}
