@@ -157,6 +157,13 @@ def test_only_what_a_program_offers_is_asked(program, tmp_path):
     assert all(is_right(case, run.answers[case.id]) for case in cases[6:])
 
 
+def test_a_program_that_offers_nothing_there_is_fails_the_check(program, capsys):
+    command = program(ready={"type": "ready", "operations": ["DSM"]})
+    assert conform("run", "--cmd", command, "--cases", "dsm") == 2
+    said = capsys.readouterr().err
+    assert "no case for: DSM" in said and "every case was skipped" in said
+
+
 def test_a_program_lost_too_often_is_asked_no_more(program):
     cases = select("dsm")[: LOST_IN_A_ROW + 3]
     run = run_program(program(cases, deeds={case.id: "kill" for case in cases}), cases)

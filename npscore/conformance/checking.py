@@ -20,7 +20,7 @@ from .cases import Case
 from .digits import PASS, CaseGrade, correct_digits, grade_case
 from .grading import Report, grade
 from .protocol import Outcome
-from .selection import Selection, as_dtype, not_asked, select
+from .selection import Selection, as_dtype, not_asked, operations, select
 
 Function = Callable[["Question"], Any]
 
@@ -99,7 +99,7 @@ def check(
     """
     dtype = as_dtype(dtype)
     chosen = select(cases)
-    functions = _checked(functions, {case.operation for case in select("all,invalid")})
+    functions = _checked(functions)
     asked = [case for case in chosen if case.operation in functions]
     if not asked:
         raise ValueError(f"cases must hold some of operation {', '.join(sorted(functions))}, got {cases!r}")
@@ -111,16 +111,16 @@ def check(
     return grade(answers, dtype, declared or {})
 
 
-def questions(*operations: str, dtype: Any = "float64", cases: Selection = "all") -> list[Question]:
+def questions(*names: str, dtype: Any = "float64", cases: Selection = "all") -> list[Question]:
     """The cases of some operations (all where none is named) that can be asked in this dtype."""
     dtype = as_dtype(dtype)
-    _known(operations, {case.operation for case in select("all,invalid")})
-    chosen = [case for case in select(cases) if not operations or case.operation in operations]
+    _known(names)
+    chosen = [case for case in select(cases) if not names or case.operation in names]
     return [Question(case, dtype) for case in chosen if not not_asked(case, dtype)]
 
 
-def parametrize(*operations: str, dtype: Any = "float64", cases: Selection = "all") -> Any:
-    """A pytest decorator: one test per case, named by its id, with the ``Question`` as argument ``case``.
+def parametrize(*names: str, dtype: Any = "float64", cases: Selection = "all") -> Any:
+    """A pytest decorator: a test per case of these operations, named by its id, its ``Question`` the argument ``case``.
 
         @parametrize("dsm", dtype="float32")
         def test_dsm(case):
@@ -130,7 +130,7 @@ def parametrize(*operations: str, dtype: Any = "float64", cases: Selection = "al
     """
     import pytest
 
-    asked = questions(*operations, dtype=dtype, cases=cases)
+    asked = questions(*names, dtype=dtype, cases=cases)
     return pytest.mark.parametrize("case", asked, ids=[question.id for question in asked])
 
 
@@ -149,19 +149,20 @@ def _ask(function: Function, case: Case, dtype: str) -> Outcome:
         return Errored(str(error))
 
 
-def _checked(functions: Any, operations: set[str]) -> dict[str, Function]:
+def _checked(functions: Any) -> dict[str, Function]:
     if not isinstance(functions, Mapping):
         raise TypeError(f'functions must be a mapping like {{"ism": fn}}, got {type(functions).__name__}')
     if not functions:
         raise ValueError("functions must name at least one operation, got none")
-    _known(functions, operations)
+    _known(functions)
     return {name: as_callable(fn, f"functions[{name!r}]", "case -> answer") for name, fn in functions.items()}
 
 
-def _known(names: Iterable[str], operations: set[str]) -> None:
+def _known(names: Iterable[str]) -> None:
+    known = sorted(operations())
     for name in names:
-        if name not in operations:
-            raise ValueError(f"operation must be one of {', '.join(sorted(operations))}, got {name!r}")
+        if name not in known:
+            raise ValueError(f"operation must be one of {', '.join(known)}, got {name!r}")
 
 
 def _complaint(case: Case, answer: dict[str, Array], grade: CaseGrade, dtype: str) -> str:

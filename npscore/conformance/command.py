@@ -88,6 +88,9 @@ def _report(report: Any, options: Any) -> int:
     else:
         with atomic_write(options.output, "w") as file:
             file.write(text)
+    if all(case.status == "skipped" for case in report.cases):
+        print("npscore: nothing was checked: every case was skipped", file=sys.stderr)
+        return 2
     return report.exit_code
 
 

@@ -11,7 +11,7 @@ from .._progress import Progress
 from .answers import Errored, Skipped
 from .process import Gone, Log, Process, TooSlow
 from .protocol import Outcome, offered, outcome_of, run_message, start_message
-from .selection import not_asked
+from .selection import not_asked, operations
 
 #: So many crashes one after the other while starting, and the program is given up.
 START_ATTEMPTS = 3
@@ -28,6 +28,7 @@ class Run:
     """What a program made of the cases: {id: answer | Skipped | Errored}, and what happened on the way."""
 
     answers: dict[str, Outcome]
+    not_known: tuple[str, ...]
     restarts: int
     garbage: int
     first_garbage: str
@@ -36,6 +37,8 @@ class Run:
     def notes(self) -> list[str]:
         """One sentence each on what a reader of the report should know."""
         lines = []
+        if self.not_known:
+            lines.append(f"the program offers what there is no case for: {', '.join(self.not_known)}")
         if self.restarts:
             lines.append(f"the program was started again {self.restarts} times")
         if self.garbage:
@@ -69,8 +72,8 @@ def run_program(
             for done, case in enumerate(cases, 1):
                 answers[case.id] = not_asked(case, dtype) or session.ask(case)
                 line.update(done, f"{case.id}  {session.remark}")
-        log = session.log
-    return Run(answers, session.restarts, log.garbage, log.first_garbage, tuple(log.stderr))
+        log, not_known = session.log, sorted((session.offered or operations()) - operations())
+    return Run(answers, tuple(not_known), session.restarts, log.garbage, log.first_garbage, tuple(log.stderr))
 
 
 class _Session:
@@ -82,7 +85,7 @@ class _Session:
         self._command, self._timeout, self._start_timeout = command, timeout, start_timeout
         self._start = start_message(dtype, (case.operation for case in cases))
         self._process: Optional[Process] = None
-        self._offered: Optional[frozenset[str]] = None
+        self.offered: Optional[frozenset[str]] = None
         self._was_ready = False
 
     def __enter__(self) -> _Session:
@@ -103,7 +106,7 @@ class _Session:
 
     def ask(self, case: Any) -> Outcome:
         """The outcome of one case, come what may."""
-        if self._offered is not None and case.operation not in self._offered:
+        if self.offered is not None and case.operation not in self.offered:
             return Skipped(f"the program does not offer {case.operation}")
         if self._given_up:
             return Errored(self._given_up)
@@ -154,7 +157,7 @@ class _Session:
         if reply["type"] != "ready":
             raise ProgramError(f"{self._command!r} must answer start with ready, got {reply['type']!r}")
         try:
-            self._offered = offered(reply)
+            self.offered = offered(reply)
         except ValueError as error:
             raise ProgramError(f"{self._command!r}: {error}") from None
         self._was_ready = True

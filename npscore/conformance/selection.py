@@ -29,6 +29,11 @@ def select(cases: Selection = "all") -> tuple[Any, ...]:
     return chosen
 
 
+def operations() -> frozenset[str]:
+    """All operations that there are cases for."""
+    return frozenset(case.operation for case in select("all,invalid"))
+
+
 def not_asked(case: Any, dtype: str) -> Optional[Skipped]:
     """Why a case cannot be asked in this type, or None."""
     if dtype == "float32" and "not-float32" in case.flags:
