@@ -1,5 +1,7 @@
 """Freed memory that is kept: a third to a half of the time of a small step was the kernel's, handing pages out anew."""
 
+import contextlib
+
 import numpy as np
 
 
@@ -11,4 +13,5 @@ def keep_freed_memory() -> None:
     block is freed, up to 32 MB (``mallopt(3)``, M_MMAP_THRESHOLD, the dynamic threshold): so one is, untouched,
     which takes no memory. Without effect elsewhere, or where the environment sets those limits.
     """
-    np.empty(31 * 2**20, dtype=np.uint8)
+    with contextlib.suppress(MemoryError):
+        np.empty(31 * 2**20, dtype=np.uint8)

@@ -22,16 +22,16 @@ class Mapped(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: np.dtype
+    size: int  # of the whole file when it was first opened, in bytes
 
     def open(self) -> Array:
         """The array, mapped read-only: pages are read as they are touched."""
         whole = np.memmap(self.path, np.uint8, mode="r")
-        try:
-            return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)
-        except (TypeError, ValueError):
+        if whole.size != self.size:
             raise ValueError(
-                f"{self.path} must be as long as when it was first opened, got {whole.size} bytes"
-            ) from None
+                f"{self.path} must be as long as when it was first opened, {self.size} bytes, got {whole.size}"
+            )
+        return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)
 
 
 class Shard(NamedTuple):
@@ -108,7 +108,8 @@ def _place(array: Any) -> Optional[Mapped]:
     if root.filename is None or root.mode == "c":  # what was written to a copy-on-write map is in no file
         return None
     offset = int(root.offset) + _address(array) - _address(root)
-    return Mapped(os.fspath(root.filename), offset, array.shape, array.strides, array.dtype)
+    path = os.fspath(root.filename)
+    return Mapped(path, offset, array.shape, array.strides, array.dtype, os.path.getsize(path))
 
 
 def _address(array: Array) -> int:

@@ -60,7 +60,8 @@ def sharded(
     A worker walks through its shard ``block_rows`` rows at a time and holds no more than a block's
     intermediates. The numbers are those of the objective on all rows together, to rounding: the sum runs over
     blocks and then shards, in order, in float64 at least, whoever carries it out, so any executor and any
-    number of workers give the same bits (with threadpoolctl installed, which keeps BLAS to one thread).
+    number of workers on machines of one kind give the same bits (with threadpoolctl installed, which keeps BLAS to
+    one thread). A shard's part travels in the type of its terms.
 
     Noise and probes: shard i draws from its own stream ``total.streams(rng)[i]``, block after block. A seed gives
     the same ones at every evaluation. They are others than one stream over all rows would give, of the same law.
@@ -103,10 +104,11 @@ class Sharded:
         jobs = [Job(plan, shard, index) for index, shard in enumerate(self.shards)]
         names = [shard.name for shard in self.shards]
         sent = {"objective": self.objective, "model": model}
-        total = _Total()
+        total_loss, total_grad = _Sum(), _Sum()
         for loss, grad in submit_all(self.executor, run_job, jobs, names=names, sent=sent):
-            total.add(loss, grad)
-        return LossGrad(*total.rounded(), None)
+            total_loss.add(loss)
+            total_grad.add(grad)
+        return LossGrad(total_loss.rounded(), total_grad.rounded(), None)
 
     def _plan(self, model: ScoreModel, words: tuple[int, ...]) -> Plan:
         return Plan(
@@ -204,38 +206,41 @@ class Job(NamedTuple):
     index: int
 
 
-class _Total:
-    """A running sum of losses and gradients, in float64 at least."""
+class _Sum:
+    """Σ (b/n) term, added in float64 at least and given back in the widest type of its terms."""
 
     def __init__(self) -> None:
-        self.loss: Any = 0.0
-        self.grad: Any = 0.0  # (p,) from the first term on
+        self.total: Any = 0.0
+        self.dtypes: set[np.dtype] = set()
 
-    def add(self, loss: Any, grad: Array, b: int = 1, n: int = 1) -> None:
-        """Add b/n of a term."""
-        self.dtype = grad.dtype
-        wide = np.result_type(grad.dtype, np.float64)
+    def add(self, term: Any, b: int = 1, n: int = 1) -> None:
+        """Add b/n of a number or an array."""
+        term = np.asarray(term)
+        self.dtypes.add(term.dtype)
+        wide = np.result_type(term.dtype, np.float64)
         real = np.empty(0, wide).real.dtype.type
-        share = real(b) / real(n)
-        self.loss = self.loss + share * wide.type(loss)
-        self.grad = self.grad + share * grad.astype(wide, copy=False)
+        self.total = self.total + real(b) / real(n) * term.astype(wide, copy=False)
 
-    def rounded(self) -> tuple[Any, Array]:
-        """Loss and gradient in the type of the terms."""
-        return self.dtype.type(self.loss), self.grad.astype(self.dtype, copy=False)
+    def rounded(self) -> Any:
+        """The sum in the type of its terms."""
+        return self.total.astype(np.result_type(*self.dtypes), copy=False)
 
 
 def run_job(job: Job) -> tuple[Any, Array]:
     """Σ (b/n) ℓ̄ and Σ (b/n) ∇ℓ̄ over the blocks of b rows of a shard: a number and (p,)."""
-    plan, total, rng = job.plan, _Total(), _stream(job.plan.words, job.index)
+    plan, rng = job.plan, _stream(job.plan.words, job.index)
+    total_loss, total_grad = _Sum(), _Sum()
     model = plan.model_type.from_config(plan.config, plan.theta)
     with one_blas_thread(), np.errstate(**plan.floating_point_errors):
         for rows in job.shard.blocks(plan.block_rows, plan.dtype):  # (b, d)
             if np.any(plan.jitter):
                 rows = dequantise(rows, plan.jitter, rng=rng)
             result = plan.objective(model, rows, rng)
-            total.add(*as_loss_grad(result, plan.theta.shape, allow_complex=True), len(rows), plan.n)
-    return total.rounded()
+            loss, grad = as_loss_grad(result, plan.theta.shape, allow_complex=True)
+            share = (len(rows), plan.n)
+            total_loss.add(loss, *share)
+            total_grad.add(grad, *share)
+    return total_loss.rounded(), total_grad.rounded()
 
 
 def _draw_words(rng: np.random.Generator) -> tuple[int, ...]:

@@ -194,7 +194,7 @@ MISTAKES = [
     ),
     *_table(
         "sharded.py",
-        ("the mean of four shards' means", "len(rows), plan.n)", "len(rows), 4 * job.shard.rows.shape[0])",
+        ("the mean of four shards' means", "(len(rows), plan.n)", "(len(rows), 4 * job.shard.rows.shape[0])",
          "test_sharded.py::test_every_shard_draws_from_its_own_stream_block_after_block[ism]"),
         ("one stream for all shards", "spawn_key=(index,)", "spawn_key=(0,)",
          "test_sharded.py::test_a_seed_fixes_the_noise_and_no_two_shards_share_theirs"),

@@ -145,3 +145,10 @@ def test_any_generator_gives_a_run_another_run_and_by_its_state_the_same_run(kin
     np.testing.assert_array_equal(draw(), first)
     assert (first != second).all()
     assert np.unique(first).size == first.size  # no block repeats another
+
+
+def test_the_noise_of_a_foreign_byte_order_is_that_of_the_native_one():
+    x0 = np.zeros((5, 3), np.dtype(np.float32).newbyteorder())
+    z = ns.samplers.langevin_blocks(5, 3, rng=0)[0].noise(x0.dtype)
+    out = ns.langevin(lambda x: -x, x0, 0.1, 1, rng=0)
+    np.testing.assert_array_equal(out.x, ns.langevin_step(lambda x: -x, x0, 0.1, z))

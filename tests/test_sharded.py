@@ -137,3 +137,21 @@ def test_a_number_that_is_not_finite_is_named_where_it_stands(engine, tmp_path, 
     shards = [*parts(x)[:3], tmp_path / "last.npy"]
     with pytest.raises(ValueError, match=rf"shards\[3\] \(.*last.npy\).* got {spoilt} at row 41, column 2"):
         total("ism", shards, engine)(model())
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_shards_of_two_types_give_the_wider_whatever_their_order(order):
+    x = np.random.default_rng(0).standard_normal((100, 3))
+    narrow = ns.MLP.init((3, 5, 3), rng=0, dtype=np.float32)
+    total = ns.sharded("ism", None, [x[:50].astype(np.float32), x[50:]][::order])(narrow)
+    assert total.grad.dtype == total.loss.dtype == np.float64
+
+
+@pytest.mark.parametrize("loss", [1 + 1e-30j, np.float64(1e300)])
+def test_a_loss_of_another_type_than_its_gradient_keeps_it(loss):
+    """Complex, so that a complex step of the loss passes; float64 beside a float32 gradient, so that it is no inf."""
+    x = np.ones((4, 3))
+    narrow = ns.MLP.init((3, 3), rng=0, dtype=np.float32)
+    gradient = np.zeros(narrow.theta.size, np.float32)
+    total = ns.sharded(lambda model, rows, rng: ns.LossGrad(loss, gradient, None), None, [x, x])(narrow)
+    assert total.loss == loss and total.grad.dtype == np.float32

@@ -111,3 +111,20 @@ def test_every_rule_keeps_the_floating_type(hidden, dtype, bound):
     if dtype == np.longdouble and np.finfo(dtype).eps < np.finfo(float).eps:
         exact = case.model.with_theta(case.model.theta.astype(dtype)).jacobian(case.x.astype(dtype))
         np.testing.assert_allclose(other[1], np.trace(exact, axis1=1, axis2=2), rtol=1e-17)
+
+
+@pytest.mark.parametrize("of_theta, of_data", [(np.float32, np.float64), (np.float64, np.longdouble)])
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 4), *RINGS])
+def test_the_trace_is_computed_in_the_widest_type(hidden, of_theta, of_data):
+    """Narrow parameters are exact in a wider type: products of weights alone must be taken there too."""
+    model = ns.MLP.init((7, *hidden, 7), rng=0, dtype=of_theta)
+    x = np.random.default_rng(1).standard_normal((20, 7)).astype(of_data)
+    narrow, wide = (
+        (div, pullback(np.zeros_like(s), np.ones(20, of_data)))
+        for s, div, pullback in (
+            m.divergence_vjp(x) for m in (model, model.with_theta(model.theta.astype(of_data)))
+        )
+    )
+    for actual, expected in zip(narrow, wide):
+        assert actual.dtype == of_data
+        assert np.abs(actual - expected).max() <= 100 * np.finfo(of_data).eps * max(np.abs(expected).max(), 1)

@@ -1,7 +1,8 @@
 """Langevin in blocks of chains: a block fits the cache, owns its random stream, and can be run anywhere.
 
 Which rows a block holds depends on the shape of x0 alone, and its noise on its own stream alone. So a run is the
-same, bit for bit, whether its blocks are taken one after another, by threads, or by processes on other machines.
+same, bit for bit, whether its blocks are taken one after another, by threads, or by processes on other machines of
+the same kind (another CPU or another BLAS rounds differently).
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ numbers at a time there: two 32-bit words l and h, uniform on 0 … 2³² − 1,
 
     r = √(−2 log((l + ½)/2³²)),  θ = 2π h/2³²,  z = r sin θ and r cos θ, independent and N(0, 1).
 
-Both are rounded as float32 is. No number is beyond √(66 log 2) = 6.76, where a normal one is once in 7·10¹⁰.
+Both are rounded as float32 is: next to 1 the uniform number steps by 2⁻²⁴, so r below 3·10⁻⁴ is 0 (once in 3·10⁷
+pairs). No number is beyond √(66 log 2) = 6.76, where a normal one is once in 7·10¹⁰.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Block:
 
     def noise(self, dtype: Any = np.float64) -> Array:
         """The (b, d) numbers z ~ N(0, I) of the next step, in the type of the chains."""
-        z = np.empty((1, *self.shape), dtype)
+        z = np.empty((1, *self.shape), np.dtype(dtype).newbyteorder("="))
         fill_standard_normal(self.rng, z)
         return z[0]
 
