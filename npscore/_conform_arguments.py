@@ -26,7 +26,7 @@ def add_conform(commands: Any, run: Any) -> None:
     parser = commands.add_parser(
         "conform",
         help=about,
-        description=f"{about[0].upper()}{about[1:]}. GUIDE.md, which export writes too, says how to write an adapter.",
+        description=f"{about[0].upper()}{about[1:]}. GUIDE.md, which export writes, says how.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,7 +63,7 @@ def _add_grade(commands: Any) -> None:
     parser = commands.add_parser("grade", help="grade results that were computed elsewhere")
     parser.add_argument("results", metavar="RESULTS", help="results.json, or a program's replies, one a line")
     _dtype(parser)
-    _cases(parser)
+    _cases(parser, default="all,invalid")
     _report(parser)
 
 

@@ -92,7 +92,12 @@ def as_numbers(value: Any, name: str) -> Array:
         if array.dtype.kind in "bcmMSUO":
             raise TypeError(f"dtype {array.dtype}")
         return array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        Warning,
+    ) as error:  # a warning: ragged lists before NumPy 1.24
         raise AnswerError(f"{name} must be an array of real numbers, got {_show(value)} ({error})") from error
 
 
