@@ -22,21 +22,21 @@ GUIDE = (HERE / "v1" / "GUIDE.md").read_text(encoding="utf-8")
 NETWORKS = ("esm", "ism", "ssm", "ssm_vr", "dsm")
 
 
-def node():
-    """Node 18 or newer, or the reason why not."""
+def node(source=ADAPTERS / "adapter.mjs"):
+    """The command line for Node 18 or newer, or the reason why not."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     if int(re.match(r"v(\d+)", version)[1]) < 18:
         pytest.skip(f"node is {version.strip()}, older than v18")
-    return shlex.join(["node", str(ADAPTERS / "adapter.mjs")])
+    return shlex.join(["node", str(source)])
 
 
-def cpp(folder):
+def cpp(folder, source=ADAPTERS / "adapter.cpp"):
     """The C++ adapter, built without a warning."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
-    built, source = folder / "mine", ADAPTERS / "adapter.cpp"
+    built = folder / "mine"
     strict = ["-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror"]
     subprocess.run(["g++", *strict, str(source), "-o", str(built)], check=True, timeout=120)
     return str(built)
@@ -67,6 +67,26 @@ def test_javascript():
     asked = select("smoke,ism,rational")
     right = graded(node(), asked, "float64")
     assert right.keys() == {"esm", "dsm", "ism", "ssm_vr"} and right["ism"] >= 20 and right["ssm_vr"] >= 10
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "wrong", "operation", "name"),
+    [
+        ("adapter.cpp", "weights.empty() ? 1.0 / n", "weights.empty() ? 1.0", "esm", "sum"),
+        ("adapter.cpp", "-noise[i * d + j] / s", "-noise[i * d + j]", "dsm", "target-epsilon"),
+        ("adapter.mjs", "-8 * Math.tanh(z) * slope(2 * z)", "0", "ism", "curvature-dropped-everywhere"),
+        ("adapter.mjs", "1 / v.length", "1", "ssm_vr", "probes-summed"),
+    ],
+)
+def test_a_mistake_in_another_language_is_named(file, line, wrong, operation, name, tmp_path):
+    """One expression of an adapter changed as people get it wrong."""
+    text = (ADAPTERS / file).read_text(encoding="utf-8")
+    assert text.count(line) == 1
+    (tmp_path / file).write_text(text.replace(line, wrong), encoding="utf-8")
+    command = cpp(tmp_path, tmp_path / file) if file.endswith("cpp") else node(tmp_path / file)
+    cases = [case for case in select("esm,dsm,ism,rational") if case.operation == operation]
+    report = grade(run_program(command, cases).answers)
+    assert report.exit_code == 1 and report.verdict(operation).mistakes == (name,), report.text()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import shlex
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from .protocol import decode, encode
 #: No line may be longer; what follows counts as another line.
 LINE_BYTES = 2**26
 STDERR_LINES = 40
+#: The line on stderr that says why a program ended, if one does: not all end with it.
+TELLING = re.compile(r"error|exception|panic|abort|terminate|killed", re.IGNORECASE)
 
 
 class Gone(Exception):
@@ -117,8 +120,9 @@ class Process:
             return "the program closed its standard output"
         self._threads[2].join(1.0)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        last = next((line for line in reversed(list(self.log.stderr)) if line.strip()), "")
-        return f"the program ended with {how}" + (f": {last.strip()[:300]}" if last else "")
+        lines = [line.strip() for line in list(self.log.stderr) if line.strip()]
+        telling = [line for line in lines if TELLING.search(line)] or lines
+        return f"the program ended with {how}" + (f": {telling[-1][:300]}" if telling else "")
 
     def _write(self, stream: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
