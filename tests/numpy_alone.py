@@ -8,7 +8,10 @@ import numpy as np
 for missing in ("scipy", "matplotlib", "pytest"):
     assert importlib.util.find_spec(missing) is None, f"{missing} is installed here: nothing is shown"
 
+from conformance_npscore import FUNCTIONS  # noqa: E402
+
 import npscore as ns  # noqa: E402
+from npscore.conformance import check  # noqa: E402
 from npscore.verify import run_checks  # noqa: E402
 
 checks = list(run_checks())
@@ -22,5 +25,9 @@ out = ns.langevin(run.model.score, np.zeros((50, 2)), step=1e-2, n_steps=100, rn
 distance = ns.diagnostics.energy_distance(out.x, x)
 assert run.history.validation_loss[-1] < run.history.validation_loss[0]
 assert 0 < distance < 2, distance
+report = check(FUNCTIONS)
+assert report.exit_code == 0, report.text()
 assert not {"scipy", "matplotlib"} & set(sys.modules)
-print(f"NumPy {np.__version__} alone: {len(checks)} checks passed, a fit and 50 chains ran")
+print(
+    f"NumPy {np.__version__} alone: {len(checks)} checks passed, a fit and 50 chains ran; {report.summary()}"
+)
