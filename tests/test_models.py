@@ -1,5 +1,7 @@
 """The MLP's three primitives against complex step in x, against each other, and in blocks of rows."""
 
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -298,3 +300,13 @@ def test_a_pullback_does_not_see_what_becomes_of_its_inputs_afterwards():
         for a in reused:
             a[...] = 0.0
         np.testing.assert_array_equal(pullback(*cotangents), expected)
+
+
+@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy, copy.copy])
+def test_a_pickled_model_is_the_model_and_holds_theta_once(copied):
+    model = ns.MLP.init((3, 40, 30, 3), activation="softplus(beta=2)", rng=0)
+    assert len(pickle.dumps(model)) < model.theta.nbytes + 2000
+    other, x = copied(model), np.random.default_rng(1).standard_normal((5, 3))
+    np.testing.assert_array_equal(ns.ism(other, x).grad, ns.ism(model, x).grad)
+    assert not other.theta.flags.writeable
+    assert all(np.shares_memory(part, other.theta) for layer in other.layers for part in layer)

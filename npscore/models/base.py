@@ -55,6 +55,14 @@ class ScoreModel(ABC):
         self._theta = theta
         self._layers = _split(theta, self._shapes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: θ once, without the layers, which are views of it."""
+        return {name: value for name, value in self.__dict__.items() if name != "_layers"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._set_theta(self._theta)
+
     # ---- parameters ------------------------------------------------------------------------------
 
     @property
