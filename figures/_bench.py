@@ -25,14 +25,16 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-3}
 class Pace(NamedTuple):
     """How contenders take turns: so many rounds, each a burst of about so many seconds after a pause.
 
-    In the pause, threads that another library keeps spinning go to sleep. A contender whose first call took longer
-    than ``budget`` seconds is not called again; where all its turns would take longer, there are fewer, at least two.
+    In the pause, threads that another library keeps spinning go to sleep. Where a contender's turns would take
+    longer than ``budget`` seconds in all it has fewer, at least two; where one call takes longer than ``once``
+    seconds, that call is its one measurement.
     """
 
-    rounds: int = 7
+    rounds: int = 5
     burst: float = 0.03
     pause: float = 0.05
-    budget: float = 4.0
+    budget: float = 3.0
+    once: float = 10.0
 
 
 QUICK = Pace(rounds=2, burst=0.001, pause=0.0)
@@ -118,10 +120,11 @@ def once(step: Step) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def turn(step: Step, pace: Pace) -> float:
-    """The median time of a call in one burst, after one call that does not count."""
+def turn(step: Step, expected: float, pace: Pace) -> float:
+    """The median time of a call in one burst; where calls are short, after one that does not count."""
     time.sleep(pace.pause)
-    once(step)
+    if expected < 10 * pace.burst:
+        once(step)
     times = [once(step)[0]]
     while sum(times) < pace.burst:
         times.append(once(step)[0])
@@ -133,12 +136,12 @@ def interleaved(steps: dict[str, Step], first: dict[str, float], pace: Pace) -> 
 
     ``first`` holds what a call took before, which for the slowest is the one measurement.
     """
-    turns = {name: max(2, min(pace.rounds, int(pace.budget / (2 * first[name])))) for name in steps}
-    times = {name: [first[name]] if first[name] > pace.budget else [] for name in steps}
+    times = {name: [first[name]] if first[name] > pace.once else [] for name in steps}
+    turns = {name: max(2, min(pace.rounds, int(pace.budget / first[name]))) for name in steps}
     for number in range(pace.rounds):
         for name, step in steps.items():
-            if first[name] <= pace.budget and number < turns[name]:
-                times[name].append(turn(step, pace))
+            if first[name] <= pace.once and number < turns[name]:
+                times[name].append(turn(step, first[name], pace))
     return {name: summary(values) for name, values in times.items()}
 
 

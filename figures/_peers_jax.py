@@ -5,11 +5,13 @@ Parameters are [W1, b1, W2, b2, …]; every step returns the loss and the gradie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
@@ -93,3 +95,47 @@ def steps(case: Any) -> dict[str, Step]:
         "JAX, sliced by jvp": both(lambda p, x, v: sliced(p, act, x, v), x, v),
         "JAX, DSM": both(lambda p, x, e: denoising(p, act, x, e, sigma), x, noise),
     }
+
+
+# ---- the training loop -------------------------------------------------------------------------------
+
+
+def adam(state: Any, batch: Array, rate: Any, t: Any) -> Any:
+    """One step of Adam on exact ISM; ``state`` is (params, m, v)."""
+    params, m, v = state
+    grads = jax.grad(lambda p: exact(p, "tanh", batch))(params)
+    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, grads)
+    v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, grads)
+    c1, c2 = 1 - 0.9**t, 1 - 0.999**t
+    params = jax.tree.map(lambda p, m, v: p - rate * (m / c1) / (jnp.sqrt(v / c2) + 1e-8), params, m, v)
+    return params, m, v
+
+
+def start(layers: Any) -> Any:
+    params = [jnp.asarray(part) for layer in layers for part in layer]
+    zeros = [jnp.zeros_like(p) for p in params]
+    return params, zeros, zeros
+
+
+def fit_steps(layers: Any, batches: Iterable[np.ndarray], rates: Sequence[float]) -> dict[str, Any]:
+    """A Python loop over one jitted step."""
+    state, step = start(layers), jax.jit(lambda *arguments: adam(*arguments))
+    for t, (batch, rate) in enumerate(zip(batches, rates), start=1):
+        state = step(state, batch, batch.dtype.type(rate), batch.dtype.type(t))
+    return {"params": jax.block_until_ready(state[0])}
+
+
+def fit_scan(layers: Any, batches: Iterable[np.ndarray], rates: Sequence[float]) -> dict[str, Any]:
+    """All steps in one program: the batches are drawn beforehand."""
+    drawn = np.stack(list(islice(batches, len(rates))))  # (steps, batch, d)
+    times = np.arange(1, len(rates) + 1).astype(drawn.dtype)
+
+    @jax.jit
+    def run(state: Any, *columns: Array) -> Any:
+        return jax.lax.scan(lambda state, row: (adam(state, *row), None), state, columns)[0]
+
+    state = run(start(layers), drawn, np.asarray(rates, drawn.dtype), times)
+    return {"params": jax.block_until_ready(state[0])}
+
+
+FITS = {"JAX, a jitted step": fit_steps, "JAX, lax.scan over all steps": fit_scan}

@@ -5,9 +5,10 @@ Parameters are [W1, b1, W2, b2, …]; every step returns the loss and the gradie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.func import grad_and_value, jacfwd, jvp, vmap
 from torch.nn.functional import linear
@@ -19,7 +20,7 @@ ACTIVATIONS = {"tanh": torch.tanh, "isru": lambda z: z * torch.rsqrt(1 + z * z)}
 GRAPH_BYTES = 4 * 2**30  # rows are taken in chunks where the graph of all directions would be larger
 
 
-def tensor(array: Any) -> Tensor:
+def tensor(array: np.ndarray) -> Tensor:
     return torch.tensor(array)
 
 
@@ -122,3 +123,18 @@ def steps(case: Any) -> dict[str, Step]:
         "PyTorch, sliced by jvp": eager(sliced_forward, params, act, x, v),
         "PyTorch, DSM": eager(denoising, params, act, x, noise, case.sigma),
     }
+
+
+def fit(layers: Any, batches: Iterable[np.ndarray], rates: Sequence[float]) -> dict[str, Any]:
+    """The training loop one would write: exact ISM by backward passes, PyTorch's Adam in its fastest form."""
+    params = [tensor(part).requires_grad_() for layer in layers for part in layer]
+    optimizer = torch.optim.Adam(params, fused=True)
+    for batch, rate in zip(batches, rates):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        backward_passes(params, "tanh", torch.from_numpy(batch)).backward()
+        optimizer.step()
+    return {"params": [p.detach() for p in params]}
+
+
+FITS = {"PyTorch, eager": fit}
