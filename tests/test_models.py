@@ -204,8 +204,8 @@ def test_nothing_is_mutated_and_nothing_aliased(hidden):
     for output in list(_everything(case)):
         assert not any(np.shares_memory(output, array) for array in arrays)
         output[...] = np.nan  # outputs are the caller's own
-    for array, copy in zip(arrays, before):
-        np.testing.assert_array_equal(array, copy)
+    for array, saved in zip(arrays, before):
+        np.testing.assert_array_equal(array, saved)
 
 
 def test_theta_and_layers_are_read_only_and_copied():
@@ -302,7 +302,9 @@ def test_a_pullback_does_not_see_what_becomes_of_its_inputs_afterwards():
         np.testing.assert_array_equal(pullback(*cotangents), expected)
 
 
-@pytest.mark.parametrize("copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy, copy.copy])
+@pytest.mark.parametrize(
+    "copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy, copy.copy]
+)
 def test_a_pickled_model_is_the_model_and_holds_theta_once(copied):
     model = ns.MLP.init((3, 40, 30, 3), activation="softplus(beta=2)", rng=0)
     assert len(pickle.dumps(model)) < model.theta.nbytes + 2000
