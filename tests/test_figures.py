@@ -204,3 +204,29 @@ def test_the_complex_step_has_the_digits_that_differences_lack():
     assert np.polyfit(steps[early], np.log10(np.array(central["error"])[early]), 1)[0] == pytest.approx(
         2, abs=0.02
     )
+
+
+def test_shards_on_two_processes_and_on_paper_for_a_thousand():
+    shown = numbers("sharded_scaling")
+    speedup = [row["speedup"] for row in shown["measured"]]
+    assert 1.8 < speedup[-1] < 2.1 and speedup[0] < speedup[-1]
+    for row in shown["measured"]:
+        assert row["speedup"] == pytest.approx(row["processor"][0] / row["processor"][1])
+    p, c_p = shown["parameters"], shown["flops_per_row"]
+    assert p == 16 * 256 + 256 + 256 * 256 + 256 + 256 * 16 + 16 and c_p == 12 * 256**2 + 10 * 16 * 256
+    workers, rate, cost = (
+        np.array(shown["paper"]["workers"]),
+        shown["flops_per_second_one_core"],
+        16 * p / 1.25e9 + 5e-3,
+    )
+    for n, gain in shown["paper"]["speedup"].items():
+        alone = c_p * float(n) / rate
+        np.testing.assert_allclose(gain, alone / (alone / workers + workers * cost), rtol=1e-12)
+        best = shown["paper"]["best_workers"][n]
+        assert (
+            best == pytest.approx(np.sqrt(alone / cost)) == pytest.approx(workers[np.argmax(gain)], rel=0.07)
+        )
+    assert 4e-3 < shown["seconds_per_job"]["Dask"] < 5e-3  # 5 ms, says the title
+    at = shown["paper"]["at_1000"]["1e+09"]
+    assert [round(seconds) for seconds in at.values()] == [27, 1, 5]
+    assert shown["bytes_per_worker_and_step"] == 16 * p
