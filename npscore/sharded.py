@@ -4,7 +4,7 @@ With n rows in k shards of nᵢ, the loss of all rows is Σᵢ (nᵢ/n) ℓ̄ᵢ
 the loss of shard i: not the mean of the ℓ̄ᵢ, unless all shards are of one length. So θ goes to each worker, p + 1
 numbers come back, and no row travels that lies in a file.
 
-A step on W workers: c p flops a row (about 6 for DSM; ISM adds its trace), r flops a second each; θ and a gradient
+A step on W workers: c p flops a row (c = 6 or so for DSM, 11 for exact ISM), r flops a second each; θ and a gradient
 of 8p bytes each through the one network link of the sender, B bytes a second; τ for the engine to hand out a job:
 
     T(W) = c p n / (W r) + W (16 p / B + τ)
