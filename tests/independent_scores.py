@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 import numpy as np
-from scipy.special import erf, expit
+from scipy.special import erf, erfc, expit
 
 Array = np.ndarray
 Loss = Callable[["Setting"], Array]
@@ -57,16 +57,16 @@ PHI: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "sigmoid": (
         expit,
         lambda z: expit(z) * expit(-z),
-        lambda z: expit(z) * expit(-z) * (expit(-z) - expit(z)),
+        lambda z: -expit(z) * expit(-z) * np.tanh(z / 2),
     ),
     "silu": (
         lambda z: z * expit(z),
         lambda z: expit(z) * (1 + z * expit(-z)),
-        lambda z: expit(z) * expit(-z) * (2 + z * (expit(-z) - expit(z))),
+        lambda z: expit(z) * expit(-z) * (2 - z * np.tanh(z / 2)),
     ),
     "gelu": (
-        lambda z: z * 0.5 * (1 + erf(z / np.sqrt(2).astype(z.dtype))),
-        lambda z: 0.5 * (1 + erf(z / np.sqrt(2).astype(z.dtype))) + z * _normal(z),
+        lambda z: z * 0.5 * erfc(-z / np.sqrt(2).astype(z.dtype)),
+        lambda z: 0.5 * erfc(-z / np.sqrt(2).astype(z.dtype)) + z * _normal(z),
         lambda z: (2 - z * z) * _normal(z),
     ),
     "gelu-tanh": (

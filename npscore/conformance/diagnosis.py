@@ -17,7 +17,7 @@ import numpy as np
 
 from .answers import Array
 from .digits import CAP, PASS, Answer, CaseGrade
-from .mistakes import Mistake, for_operation
+from .mistakes import Decoded, Mistake, for_operation
 
 CASES = 3  # an entry must explain so many
 BETTER = 2.0  # digits, than any other
@@ -88,13 +88,23 @@ class Predictions:
     """Answers of entries to cases, computed once and only when asked for."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], tuple[Any, Answer]] = {}
+        self._cases: dict[int, Decoded] = {}
+        self._kept: dict[tuple[str, int], Answer] = {}
+
+    def decoded(self, case: Any) -> Decoded:
+        """The case with its arrays decoded once."""
+        if isinstance(case, Decoded):
+            return case
+        if id(case) not in self._cases:
+            self._cases[id(case)] = Decoded(case)  # which holds the case, so that its id() stays its own
+        return self._cases[id(case)]
 
     def __call__(self, mistake: Mistake, case: Any) -> Answer:
-        key = mistake.id, id(case)
+        case = self.decoded(case)
+        key = mistake.id, id(case.case)
         if key not in self._kept:
-            self._kept[key] = case, mistake.answer(case)  # the case is kept: its id() stays its own
-        return self._kept[key][1]
+            self._kept[key] = mistake.answer(case)
+        return self._kept[key]
 
 
 def judged(answer: Answer) -> tuple[str, ...]:
@@ -120,6 +130,11 @@ class Target:
         sizes = {name: float(np.max(scale[name], initial=0.0)) for name in blocks}
         return cls(failure, blocks, wrong, sizes, blocks[0] == "loss" or blocks[0].startswith("grad."))
 
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What is explained or not: the wrong blocks, or all of them as one."""
+        return ("",) if self.whole else tuple(sorted(self.wrong))
+
     def agreement(self, predicted: Answer, dtype: str, factor: float = 1.0) -> float:
         """Digits above the threshold to which the answer is ``factor`` times a prediction: of the worst block, by norm.
 
@@ -139,6 +154,9 @@ class Target:
 
 
 def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> float:
+    lost = ~np.isfinite(predicted)
+    if lost.any():  # a chain that ran away in both
+        yours, predicted = (np.where(lost & ~np.isfinite(part), 0.0, part) for part in (yours, predicted))
     error = float(np.abs(yours - predicted).max()) if yours.size else 0.0
     if error == 0:
         return CAP[dtype]
@@ -149,29 +167,22 @@ def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> flo
 def diagnose(
     operation: str, failures: Sequence[Failure], dtype: str, predictions: Optional[Predictions] = None
 ) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
-    """(findings, failures that none of them explains), entry by entry and then entries times a constant."""
+    """(findings, failures that none of them explains): entry by entry, then (for losses) entries times a constant."""
     predictions = predictions or Predictions()
     candidates = for_operation(operation)
+    failures = [failure._replace(case=predictions.decoded(failure.case)) for failure in failures]
     findings: list[Finding] = []
     for scaled in (False, True):
-        while len(failures) >= CASES:
-            table = _table(candidates, failures, dtype, predictions, scaled)
-            finding, explained = _best(table, failures)
+        while len(failures) >= CASES and not (scaled and not Target.of(failures[0]).whole):
+            finding = _best(_table(candidates, failures, dtype, predictions, scaled), failures)
             if finding is None:
                 break
             findings.append(finding)
+            failures = [_rest(failure, finding, predictions) for failure in failures]
             failures = [
-                f for f, done in zip(failures, explained) if not done or _left(f, finding, predictions)
+                failure for failure in failures if set(failure.grade.wrong) & set(judged(failure.answer))
             ]
-            failures = [_rest(f, finding, predictions) for f in failures]
     return tuple(findings), tuple(failures)
-
-
-def _left(failure: Failure, finding: Finding, predictions: Predictions) -> bool:
-    """Whether blocks of a case remain wrong that the finding has nothing to say about."""
-    return (
-        bool(_rest(failure, finding, predictions).grade.wrong) if failure.case.id in finding.cases else True
-    )
 
 
 def _rest(failure: Failure, finding: Finding, predictions: Predictions) -> Failure:
@@ -201,21 +212,29 @@ def _table(
     predictions: Predictions,
     scaled: bool,
 ) -> Table:
-    """For every entry (and constant) the agreement with each failure, (cases,); only those that explain some."""
+    """For every entry (and constant) the agreement with what is wrong: (cases, wrong blocks), −inf where it is silent.
+
+    Only entries that explain some cases. Loss and gradient are judged as one block.
+    """
     table: Table = {}
     targets = [Target.of(failure) for failure in failures]
+    names = tuple(dict.fromkeys(name for target in targets for name in target.units))
     for mistake in candidates:
         predicted = [predictions(mistake, failure.case) for failure in failures]
         if not any(predicted):
             continue
         factors = _recognised(failures, predicted) if scaled else {"": None}
-        for name, factor in factors.items():
+        for text, factor in factors.items():
             constants = [factor(*_size(f.case)) if factor else 1.0 for f in failures]
             row = [
                 t.agreement(p, dtype, c) if p else -np.inf for t, p, c in zip(targets, predicted, constants)
             ]
-            if sum(value >= -SLACK for value in row) >= CASES and _varied(mistake, name, failures, row):
-                table[mistake, name] = np.array(row)
+            if sum(value >= -SLACK for value in row) >= CASES and _varied(mistake, text, failures, row):
+                spoken = [
+                    [t.whole or (name in t.units and name in p) for name in names]
+                    for t, p in zip(targets, predicted)
+                ]
+                table[mistake, text] = np.where(spoken, np.array(row)[:, None], -np.inf)
     return table
 
 
@@ -224,7 +243,7 @@ def _varied(mistake: Mistake, factor: str, failures: Sequence[Failure], row: Seq
     if mistake.kind != "convention" and not factor:
         return True
     sizes = {_size(f.case) for f, value in zip(failures, row) if value >= -SLACK}
-    return len(sizes) >= CASES or all(n == 0 for n, _ in sizes)
+    return len(sizes) >= CASES or all(n == 1 for n, _ in sizes)
 
 
 def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dict[str, Factor]:
@@ -238,32 +257,34 @@ def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dic
     return {name: FACTORS[name] for name, count in found.items() if count >= CASES}
 
 
-def _best(table: Table, failures: Sequence[Failure]) -> tuple[Optional[Finding], Array]:
+def _best(table: Table, failures: Sequence[Failure]) -> Optional[Finding]:
     """The entry that explains most, together with all that cannot be told from it."""
-    explained = {key: row >= -SLACK for key, row in table.items()}
     if not table:
-        return None, np.zeros(len(failures), bool)
-    best = max(table, key=lambda key: (explained[key].sum(), -len(key[1]), np.sort(table[key])[-CASES]))
-    ties = [key for key in table if key == best or not _beats(table[best], table[key])]
-    hit = explained[best]
+        return None
+    explained = {key: (row >= -SLACK) for key, row in table.items()}
+    best = max(
+        table, key=lambda key: (explained[key].sum(), -len(key[1]), np.sort(table[key].max(axis=1))[-CASES])
+    )
+    ties = [key[0] for key in table if key[1] == best[1] and not _beats(table[best], table[key])]
+    hit = explained[best].any(axis=1)
     ids = tuple(f.case.id for f, h in zip(failures, hit) if h)
-    worst = float(table[best][hit].min())
-    mistakes = tuple(dict.fromkeys(key[0] for key in [best, *ties] if key[1] == best[1]))
-    return Finding(mistakes, ids, worst, best[1]), hit
+    worst = float(table[best].max(axis=1)[hit].min())
+    return Finding(tuple(dict.fromkeys([best[0], *ties])), ids, worst, best[1])
 
 
 def _beats(row: Array, other: Array) -> bool:
     """Two digits better in at least three cases that it explains."""
-    return int(((row >= -SLACK) & (row >= other + BETTER)).sum()) >= CASES
+    better = (row >= -SLACK) & (row >= other + BETTER)
+    return int(better.any(axis=1).sum()) >= CASES
 
 
 def _size(case: Any) -> tuple[int, int]:
-    """(n, d); n is 0 where there are no rows."""
+    """(n, d); n is 1 where there are no rows."""
     inputs = case.inputs("float64")
     for name in ("x", "x0"):
         if name in inputs and inputs[name].ndim == 2:
             return inputs[name].shape
-    return 0, int(case.model.get("d", 0))
+    return 1, int(case.model.get("d", 1))
 
 
 def best_scale(yours: Answer, certified: Answer) -> tuple[float, float]:
@@ -275,6 +296,8 @@ def best_scale(yours: Answer, certified: Answer) -> tuple[float, float]:
         return float("nan"), float("nan")
     a, b = np.concatenate([p for p, _ in pairs]), np.concatenate([q for _, q in pairs])
     c = float(a @ b / (b @ b))
+    if a.size == 1:
+        return c, float("nan")  # one number is a multiple of any other
     return c, float(np.linalg.norm(a - c * b) / max(np.linalg.norm(a), np.finfo(float).tiny))
 
 

@@ -31,7 +31,7 @@ COLOURS = {
 class Verdict:
     """On one operation. ``status``: gold, pass, convention, diagnosed, unknown, skipped or errored.
 
-    ``passed_as`` is the declared convention under which its cases pass; ``reasons`` says of invalid inputs what was accepted.
+    ``passed_as`` is the declared convention under which its cases pass; ``reasons`` says what invalid inputs were accepted.
     """
 
     operation: str
@@ -68,7 +68,7 @@ class Verdict:
     def lines(self) -> Iterator[str]:
         """What there is to say, a sentence or field a line."""
         for finding in self.findings:
-            yield from finding_lines(finding)
+            yield from finding_lines(finding, self.operation)
         if self.unknown:
             yield from unknown_lines(self.unknown)
         yield from sorted(set(self.reasons))
@@ -117,11 +117,11 @@ class Report:
     def text(self, width: int = 100, colour: bool = False) -> str:
         """For a terminal."""
         wanted, gold = PASS[self.dtype], GOLD[self.dtype]
-        out = [
+        head = (
             f"npscore conformance, {self.dtype}: pass from {wanted.value:g} correct digits of a value and "
-            f"{wanted.gradient:g} of a gradient, gold from {gold.value:g} and {gold.gradient:g}.",
-            "",
-        ]
+            f"{wanted.gradient:g} of a gradient, gold from {gold.value:g} and {gold.gradient:g}."
+        )
+        out = [*textwrap.wrap(head, width), ""]
         name = max([9, *(len(verdict.operation) for verdict in self.verdicts)])
         for verdict in self.verdicts:
             out.append(f"{verdict.operation:<{name}}  {_paint(verdict, colour)}  {_counts(verdict)}".rstrip())
@@ -194,20 +194,30 @@ class Report:
         return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def finding_lines(finding: Finding) -> Iterator[str]:
+def finding_lines(finding: Finding, operation: str) -> Iterator[str]:
     """What was named, why, and what to do."""
-    first, cases = finding.mistakes[0], f"{len(finding.cases)} cases"
+    first, tag = finding.mistakes[0], right_tag(finding.mistakes[0].equation, operation)
+    cases = f"{len(finding.cases)} cases"
     times = f", times {finding.factor} in loss and gradient" if finding.factor else ""
     kind = "convention" if first.kind == "convention" else "mistake"
     yield f"{kind}: {first.title}{times} [{first.id}], explains {cases}"
     yield f"yours:  {first.wrong}" + (f", times {finding.factor}" if finding.factor else "")
-    yield f"right:  {RIGHT[first.equation]}  ({first.equation[3:]})"
+    yield f"right:  {RIGHT[tag]}  ({tag[3:]})"
     yield f"effect: {first.effect}"
     yield f"fix:    {first.fix}"
     if first.seen:
         yield f"seen:   {'; '.join(first.seen)}"
     for other in finding.mistakes[1:]:
         yield f"or, not to be told apart by these answers: {other.title} [{other.id}], {other.wrong}"
+
+
+#: the equation of each loss; entries that concern several name one of them
+LOSSES = {"esm": "eq-2.1", "ism": "eq-2.2", "ssm": "eq-7.1", "ssm_vr": "eq-7.2", "dsm": "eq-8.1"}
+
+
+def right_tag(equation: str, operation: str) -> str:
+    """The equation to show: the loss's own where the entry names a loss."""
+    return LOSSES.get(operation, equation) if equation in LOSSES.values() else equation
 
 
 def unknown_lines(unknown: Unknown) -> Iterator[str]:
@@ -217,7 +227,9 @@ def unknown_lines(unknown: Unknown) -> Iterator[str]:
     if unknown.residual < 1e-3 and math.isclose(low, high, rel_tol=1e-2):
         yield f"all are {unknown.scale:.6g} times the certified numbers: no constant that is known here"
     elif unknown.residual < 1e-3:
-        yield f"each is a multiple of the certified numbers, from {low:.4g} to {high:.4g}: a factor that depends on the case"
+        yield f"each is a multiple of the certified numbers, from {low:.4g} to {high:.4g}: a factor of the case"
+    elif math.isfinite(unknown.scale) and math.isnan(unknown.residual):
+        yield f"ratios to the certified numbers from {low:.4g} to {high:.4g}"
     elif math.isfinite(unknown.scale):
         yield f"best scale {unknown.scale:.4g}, after which {100 * unknown.residual:.2g} % remain"
     yield "wrong: " + ", ".join(f"{block} ({count})" for block, count in unknown.wrong.items())
@@ -228,7 +240,7 @@ def unknown_lines(unknown: Unknown) -> Iterator[str]:
         "cancelling",
     ):
         yield f"all of difficulty {only}: " + (
-            "saturated units; forms such as 1 − tanh² cancel there"
+            "saturated units; forms such as 1 − tanh² cancel there, thresholds cut off"
             if only == "tail"
             else "digits are lost in a sum"
         )

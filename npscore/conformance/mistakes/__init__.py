@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from . import activations, conventions, densities, explicit, implicit, networks, samplers
-from .base import NETWORK, RIGHT, Answer, Mistake
+from .base import NETWORK, RIGHT, Answer, Decoded, Mistake
 
 _MODULES = (implicit, explicit, networks, samplers, densities, activations)
 ENTRIES: tuple[Mistake, ...] = (
@@ -34,4 +34,14 @@ def catalogue_json() -> str:
     return f'{head[:-1]}, "mistakes": [\n{entries}\n]}}\n'
 
 
-__all__ = ["CATALOGUE", "ENTRIES", "NETWORK", "RIGHT", "Answer", "Mistake", "catalogue_json", "for_operation"]
+__all__ = [
+    "CATALOGUE",
+    "ENTRIES",
+    "NETWORK",
+    "RIGHT",
+    "Answer",
+    "Decoded",
+    "Mistake",
+    "catalogue_json",
+    "for_operation",
+]

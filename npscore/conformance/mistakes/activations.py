@@ -46,11 +46,6 @@ def _sigma(z: Array) -> Array:
     return activations.get("sigmoid")(z)
 
 
-def _threshold(z: Array, jet: list[Array], beta: float) -> Blocks:
-    far = beta * z > 20
-    return dict(zip(NAMES, (np.where(far, value, exact) for value, exact in zip((z, 1.0, 0.0, 0.0), jet))))
-
-
 def _softplus_outside(z: Array, jet: list[Array], beta: float) -> Blocks:
     return {key: beta * value for key, value in zip(NAMES, jet)}
 
@@ -98,7 +93,8 @@ MISTAKES = [
         _of("sigmoid", lambda z, jet, beta: {"dphi": 1 - jet[0] ** 2}), "1 in the left tail.", "σ(1 − σ).",
     ),
     entry(
-        "sigmoid-curvature-sign", "activation", "sign of σ″", "σ′(2σ − 1)", "eq-6.3", _of("sigmoid", _sign("d2phi", 2)),
+        "sigmoid-curvature-sign", "activation", "sign of σ″", "σ′(2σ − 1)", "eq-6.3",
+        _of("sigmoid", _sign("d2phi", 2)),
         "The gradient of the trace is inverted.", "σ′(1 − 2σ).",
     ),
     entry(
@@ -106,11 +102,13 @@ MISTAKES = [
         _of("softplus", lambda z, jet, beta: _jet("softplus", z)), "Rounder at the corner.", "log(1 + e^{βz})/β.",
     ),
     entry(
-        "softplus-undivided", "activation", "not divided by β", "log(1 + e^{βz})", "eq-6.2", _of("softplus", _softplus_outside),
+        "softplus-undivided", "activation", "not divided by β", "log(1 + e^{βz})", "eq-6.2",
+        _of("softplus", _softplus_outside),
         "Slope β at infinity.", "log(1 + e^{βz})/β.",
     ),
     entry(
-        "softplus-beta-outside", "activation", "β only outside", "log(1 + e^z)/β", "eq-6.2", _of("softplus", _softplus_inside),
+        "softplus-beta-outside", "activation", "β only outside", "log(1 + e^z)/β", "eq-6.2",
+        _of("softplus", _softplus_inside),
         "Slope 1/β at infinity.", "log(1 + e^{βz})/β.",
     ),
     entry(
@@ -122,20 +120,19 @@ MISTAKES = [
         _of("softplus", lambda z, jet, beta: {"d2phi": jet[2] / beta}), "Too small by β.", "β σ(βz)(1 − σ(βz)).",
     ),
     entry(
-        "softplus-threshold", "activation", "z itself where βz > 20", "z", "eq-6.2", _of("softplus", _threshold),
-        "Off by 2e-9 in φ; φ″ is 0 there, so the trace has no gradient.", "log1p(e^{−βz})/β + z has no threshold.",
-    ),
-    entry(
         "silu-slope", "activation", "σ for silu′", "σ(z)", "eq-6.4",
-        _of("silu", lambda z, jet, beta: {"dphi": _sigma(z)}), "The product rule's second term is missing.", "σ + zσ(1 − σ).",
+        _of("silu", lambda z, jet, beta: {"dphi": _sigma(z)}), "The product rule's second term is missing.",
+        "σ + zσ(1 − σ).",
     ),
     entry(
         "silu-gelu", "activation", "GELU for SiLU", "zΦ(z)", "eq-6.4",
         _of("silu", lambda z, jet, beta: _jet("gelu", z)), "Another function.", "zσ(z).",
     ),
     entry(
-        "gelu-tanh", "activation", "GELU by its tanh approximation", "½z(1 + tanh(√(2/π)(z + 0.044715 z³)))", "eq-6.5",
-        _of("gelu", lambda z, jet, beta: dict(zip(NAMES, gelu_tanh(z)))), "Off by 1e-3, and in φ″ by more.", "zΦ(z), with erf.",
+        "gelu-tanh", "activation", "GELU by its tanh approximation", "½z(1 + tanh(√(2/π)(z + 0.044715 z³)))",
+        "eq-6.5",
+        _of("gelu", lambda z, jet, beta: dict(zip(NAMES, gelu_tanh(z)))), "Off by 1e-3, and in φ″ by more.",
+        "zΦ(z), with erf.",
         seen=("the default of jax.nn.gelu is approximate=True",),
     ),
     entry(
@@ -148,7 +145,8 @@ MISTAKES = [
     ),
     entry(
         "gelu-unscaled", "activation", "erf(z) for erf(z/√2)", "½z(1 + erf z)", "eq-6.5",
-        _of("gelu", _chained("gelu", float(np.sqrt(2)), float(np.sqrt(0.5)))), "A steeper corner.", "Φ(z) = ½(1 + erf(z/√2)).",
+        _of("gelu", _chained("gelu", float(np.sqrt(2)), float(np.sqrt(0.5)))), "A steeper corner.",
+        "Φ(z) = ½(1 + erf(z/√2)).",
     ),
     entry(
         "gelu-slope", "activation", "Φ for gelu′", "Φ(z)", "eq-6.5",
@@ -160,11 +158,13 @@ MISTAKES = [
         _of("erf", lambda z, jet, beta: {"dphi": np.exp(-z * z)}), "Too small by 0.886.", "(2/√π) e^{−z²}.",
     ),
     entry(
-        "erf-gaussian", "activation", "erf(z/√2)", "2Φ(z) − 1", "eq-6.7", _of("erf", _chained("erf", float(np.sqrt(0.5)), 1.0)),
+        "erf-gaussian", "activation", "erf(z/√2)", "2Φ(z) − 1", "eq-6.7",
+        _of("erf", _chained("erf", float(np.sqrt(0.5)), 1.0)),
         "Flatter.", "erf z = 2Φ(√2 z) − 1.",
     ),
     entry(
-        "sin-slope-sign", "activation", "sin′ = −cos", "−cos z", "eq-6.6", _of("sin", _sign("dphi", 1)), "An inverted slope.", "cos z.",
+        "sin-slope-sign", "activation", "sin′ = −cos", "−cos z", "eq-6.6", _of("sin", _sign("dphi", 1)),
+        "An inverted slope.", "cos z.",
     ),
     entry(
         "sin-curvature-sign", "activation", "sin″ = +sin", "sin z", "eq-6.6", _of("sin", _sign("d2phi", 2)),
@@ -176,6 +176,7 @@ MISTAKES = [
     ),
     entry(
         "softsign-for-isru", "activation", "softsign for isru", "z/(1 + |z|)", "eq-6.8",
-        _of("isru", lambda z, jet, beta: {"phi": z / (1 + np.abs(z)), "dphi": (1 + np.abs(z)) ** -2.0}), "A kink at 0.", "z/√(1 + z²).",
+        _of("isru", lambda z, jet, beta: {"phi": z / (1 + np.abs(z)), "dphi": (1 + np.abs(z)) ** -2.0}),
+        "A kink at 0.", "z/√(1 + z²).",
     ),
 ]  # fmt: skip

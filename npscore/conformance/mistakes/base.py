@@ -66,12 +66,40 @@ RIGHT = {
 }
 
 
+class Decoded:
+    """A case whose arrays are decoded once: for whoever asks often and writes to none of them."""
+
+    def __init__(self, case: Any):
+        self.case = case
+        self._expected, self._scale = case.expected(), case.scale()
+        self._inputs, self._layers = case.inputs("float64"), None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.case, name)
+
+    def expected(self) -> Answer:
+        return self._expected
+
+    def scale(self) -> Answer:
+        return self._scale
+
+    def inputs(self, dtype: Any = "float64") -> Answer:
+        """float64 whatever is asked for: that is what predictions are made in."""
+        return dict(self._inputs)
+
+    def layers(self, dtype: Any = "float64") -> list[tuple[Array, Array]]:
+        if self._layers is None:
+            self._layers = self.case.layers("float64")
+        return self._layers
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One entry. ``wrong`` is the line as it was written, ``equation`` the tag of the right one.
 
     ``kind`` is "mistake", or "convention" for a difference that trains the same model in other units.
     ``seen`` names public places where it occurred, each looked up. ``gradient_only``: the loss is right.
+    ``separation`` is the relative difference that the shipped cases must show in at least three of them.
     """
 
     id: str
@@ -85,6 +113,7 @@ class Mistake:
     seen: tuple[str, ...] = ()
     kind: str = "mistake"
     gradient_only: bool = False
+    separation: float = 0.01
 
     def answer(self, case: Any) -> Answer:
         """The wrong numbers for a case, float64; {} where the entry changes nothing or does not apply."""

@@ -17,7 +17,7 @@ POPULATION = ("population_esm", "population_ism", "population_dsm", "theorem_con
 
 
 def scaled(factor: Factor, rows: bool) -> Predict:
-    """Loss, per-sample loss and gradient times a constant; ``rows``: only where the certified loss is a mean over rows."""
+    """Loss, per-sample loss and gradient times a constant; ``rows``: only where the loss is a mean over rows."""
 
     def predict(case: Any) -> Answer:
         n, d = size(case)
@@ -62,7 +62,7 @@ def _constant(
 ) -> Mistake:
     return entry(
         id, (*NETWORK, *more), title, wrong, "eq-2.1", scaled(factor, rows),
-        f"The same minimum; loss and gradient are in other units, so learning rates and reported losses differ. {where}",
+        f"The same minimum in other units: learning rates and reported losses differ. {where}",
         f'Divide by that constant to compare, or declare the convention "{id}".', kind="convention",
     )  # fmt: skip
 
@@ -74,21 +74,25 @@ CONVENTIONS = [
         "((s − target)**2).sum(1).mean() is the shortest line of code.", more=POPULATION,
     ),
     _constant("half", "one ½ too many", "ℓ/2", lambda n, d: 0.5, "A ½ taken twice.", more=POPULATION),
-    _constant("over-d", "mean over dimensions", "ℓ/d", lambda n, d: 1 / d, "0.5 * ((s − target)**2).mean().", more=POPULATION),
+    _constant("over-d", "mean over dimensions", "ℓ/d", lambda n, d: 1 / d, "0.5 * ((s − target)**2).mean().",
+    more=POPULATION),
     _constant(
         "mse-mean", "mean over all entries, without the ½", "2ℓ/d", lambda n, d: 2 / d,
         'What PyTorch\'s MSELoss(reduction="mean") computes, its default.',
     ),
     _constant("times-d", "times d", "d ℓ", lambda n, d: d, "A sum over dimensions taken twice."),
     _constant("times-2d", "times 2d, no ½", "2d ℓ", lambda n, d: 2 * d, "A sum over dimensions taken twice, no ½."),
-    _constant("sum", "sum over rows", "n ℓ", lambda n, d: n, "A sum over the batch: the step grows with the batch.", True),
+    _constant("sum", "sum over rows", "n ℓ", lambda n, d: n,
+    "A sum over the batch: the step grows with the batch.", True),
     _constant(
         "mse-sum", "sum over all entries, without the ½", "2n ℓ", lambda n, d: 2 * n,
         'What PyTorch\'s MSELoss(reduction="sum") computes.', True,
     ),
     _constant("over-n", "divided by n twice", "ℓ/n", lambda n, d: 1 / n, "A mean of a mean over the batch.", True),
-    _constant("times-nd", "times n d", "n d ℓ", lambda n, d: n * d, "Sums over rows and twice over dimensions.", True),
-    _constant("over-nd", "over n d", "ℓ/(n d)", lambda n, d: 1 / (n * d), "Means over rows and entries, one too many.", True),
+    _constant("times-nd", "times n d", "n d ℓ", lambda n, d: n * d, "Sums over rows and twice over dimensions.",
+    True),
+    _constant("over-nd", "over n d", "ℓ/(n d)", lambda n, d: 1 / (n * d),
+    "Means over rows and entries, one too many.", True),
     entry(
         "sigma2-weighting", "dsm", "weighted by σ²", "σ² ℓ", "eq-8.1", sigma_weighted(lambda n, d: 1.0),
         "½‖σ s + ε‖²: with one σ only a constant; with several it balances the noise levels (Song and Ermon 2019, "

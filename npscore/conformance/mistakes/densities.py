@@ -39,14 +39,13 @@ def _signs(**signs: float) -> Predict:
 def _with(
     change: Callable[[dict[str, Array]], dict[str, Array]],
 ) -> Callable[[Any, dict[str, Array]], Answer]:
-    """The density with other parameters."""
+    """The density with other parameters; the covariances are smoothed first."""
 
     def compute(case: Any, arrays: dict[str, Array]) -> Answer:
-        arrays = {**arrays, **change(arrays)}
-        p = unsmoothed(case.model, arrays)
-        return _all(
-            p.smoothed(float(arrays["sigma"])) if case.operation == "smoothed_density" else p, arrays["x"]
-        )
+        if "sigma" in arrays:
+            extra = float(arrays["sigma"]) ** 2 * np.eye(arrays["x"].shape[1])
+            arrays = {**arrays, **{key: arrays[key] + extra for key in ("cov", "covs") if key in arrays}}
+        return _all(unsmoothed(case.model, {**arrays, **change(arrays)}), arrays["x"])
 
     return compute
 
@@ -144,7 +143,7 @@ def _student_gaussian(case: Any, a: dict[str, Array]) -> Answer:
 
 
 def _product(change: Callable[[str, dict[str, float], Array], Parts]) -> Predict:
-    """Factors of a product with some of their three functions replaced; ``change`` gives log_prob, score, divergence."""
+    """Factors of a product with some functions replaced; ``change`` gives log_prob, score, divergence."""
 
     def compute(case: Any, arrays: dict[str, Array]) -> Answer:
         out: dict[str, list[Array]] = {"log_prob": [], "score": [], "divergence": []}
@@ -253,7 +252,8 @@ MISTAKES = [
         _of(("gaussian",), _with(_inverse("cov"))), "Wide directions become narrow ones.", "P = Σ⁻¹.",
     ),
     entry(
-        "mixture-covariance-inverted", DENSITIES, "the components' covariances used as precisions", "Σₖ for Σₖ⁻¹", "eq-1.9",
+        "mixture-covariance-inverted", DENSITIES, "the components' covariances used as precisions",
+        "Σₖ for Σₖ⁻¹", "eq-1.9",
         _of(("gaussian_mixture",), _with(_inverse("covs"))), "Wide directions become narrow ones.", "Pₖ = Σₖ⁻¹.",
     ),
     entry(
@@ -265,12 +265,14 @@ MISTAKES = [
         _of(("gaussian",), _with(_diagonal("cov"))), "Dependence is lost.", "Use the whole matrix.",
     ),
     entry(
-        "mixture-covariance-diagonal", DENSITIES, "only the diagonals of the components' covariances", "diag Σₖ", "eq-1.9",
+        "mixture-covariance-diagonal", DENSITIES, "only the diagonals of the components' covariances",
+        "diag Σₖ", "eq-1.9",
         _of(("gaussian_mixture",), _with(_diagonal("covs"))), "Dependence is lost.", "Use the whole matrices.",
     ),
     entry(
         "covariance-squared", DENSITIES, "covariance squared: taken for a deviation", "Σ² for Σ", "eq-1.8",
-        _of(("gaussian",), _with(lambda a: {"cov": a["cov"] @ a["cov"]})), "Too wide or too narrow.", "Σ is the covariance.",
+        _of(("gaussian",), _with(lambda a: {"cov": a["cov"] @ a["cov"]})), "Too wide or too narrow.",
+        "Σ is the covariance.",
     ),
     entry(
         "normaliser-missing", DENSITIES, "normaliser left out", "log p = −½ (x − μ)ᵀP(x − μ)", "eq-1.8",
@@ -284,19 +286,23 @@ MISTAKES = [
     ),
     entry(
         "two-pi-missing", DENSITIES, "2π left out", "½ log det Σ", "eq-1.8",
-        _of(("gaussian",), _shifted(lambda c, a: 0.5 * len(a["mean"]) * LOG_2PI)), "log p off by (d/2) log 2π.", "½ log det 2πΣ.",
+        _of(("gaussian",), _shifted(lambda c, a: 0.5 * len(a["mean"]) * LOG_2PI)), "log p off by (d/2) log 2π.",
+        "½ log det 2πΣ.",
     ),
     entry(
         "log-det-unhalved", DENSITIES, "log det without its ½", "log det Σ", "eq-1.8",
-        _of(("gaussian",), _shifted(lambda c, a: -0.5 * _log_det(_gaussian_cov(c, a)))), "log p off by a constant.", "½ log det Σ.",
+        _of(("gaussian",), _shifted(lambda c, a: -0.5 * _log_det(_gaussian_cov(c, a)))),
+        "log p off by a constant.", "½ log det Σ.",
     ),
     entry(
         "log-det-sign", DENSITIES, "sign of the log det", "+½ log det Σ", "eq-1.8",
-        _of(("gaussian",), _shifted(lambda c, a: _log_det(_gaussian_cov(c, a)))), "log p off by a constant.", "−½ log det Σ.",
+        _of(("gaussian",), _shifted(lambda c, a: _log_det(_gaussian_cov(c, a)))), "log p off by a constant.",
+        "−½ log det Σ.",
     ),
     entry(
         "mixture-hard", DENSITIES, "score of the likeliest component", "s = s_k*, k* = argmax rₖ", "eq-1.9",
-        _mixture(lambda p: _averaged(_nearest(p), p)), "The score jumps between modes.", "Average with the responsibilities.",
+        _mixture(lambda p: _averaged(_nearest(p), p)), "The score jumps between modes.",
+        "Average with the responsibilities.",
     ),
     entry(
         "mixture-prior", DENSITIES, "scores averaged with the mixture's weights", "s = Σ πₖ sₖ", "eq-1.9",
@@ -308,7 +314,8 @@ MISTAKES = [
     ),
     entry(
         "mixture-log-average", DENSITIES, "log densities averaged", "Σ πₖ log pₖ", "eq-1.9",
-        _mixture(lambda p: {"log_prob": p["w"] @ p["log"]}), "Too small (Jensen): not a density.", "log Σ πₖ pₖ, by log-sum-exp.",
+        _mixture(lambda p: {"log_prob": p["w"] @ p["log"]}), "Too small (Jensen): not a density.",
+        "log Σ πₖ pₖ, by log-sum-exp.",
     ),
     entry(
         "mixture-log-unweighted", DENSITIES, "log Σ pₖ without the weights", "log Σ pₖ", "eq-1.9",
@@ -316,16 +323,19 @@ MISTAKES = [
     ),
     entry(
         "mixture-log-largest", DENSITIES, "the largest term for the sum", "max log πₖ pₖ", "eq-1.9",
-        _mixture(lambda p: {"log_prob": (np.log(p["w"])[:, None] + p["log"]).max(axis=0)}), "Too small between modes.",
+        _mixture(lambda p: {"log_prob": (np.log(p["w"])[:, None] + p["log"]).max(axis=0)}),
+        "Too small between modes.",
         "log-sum-exp adds log Σ e^{lₖ − max l}.",
     ),
     entry(
         "mixture-divergence-no-spread", DENSITIES, "divergence without the scores' spread", "Σ rₖ ∇·sₖ", "eq-1.10",
-        _mixture(lambda p: {"divergence": (p["r"] * p["div"]).sum(axis=0)}), "Wrong between modes, where rₖ changes with x.",
+        _mixture(lambda p: {"divergence": (p["r"] * p["div"]).sum(axis=0)}),
+        "Wrong between modes, where rₖ changes with x.",
         "Add Σ rₖ ‖sₖ − s‖².",
     ),
     entry(
-        "mixture-divergence-unsubtracted", DENSITIES, "‖s‖² not subtracted in the divergence", "Σ rₖ(∇·sₖ + ‖sₖ‖²)", "eq-1.10",
+        "mixture-divergence-unsubtracted", DENSITIES, "‖s‖² not subtracted in the divergence",
+        "Σ rₖ(∇·sₖ + ‖sₖ‖²)", "eq-1.10",
         _mixture(lambda p: {"divergence": (p["r"] * (p["div"] + (p["s"] ** 2).sum(axis=-1))).sum(axis=0)}),
         "It is Δp/p, not Δ log p.", "Subtract ‖s‖².",
     ),
@@ -336,12 +346,14 @@ MISTAKES = [
     ),
     entry(
         "smoothing-sigma", "smoothed_density", "σ added to the covariance", "Σ + σI", "eq-1.17",
-        _of(("gaussian", "gaussian_mixture"), lambda c, a: _all(unsmoothed(c.model, a).smoothed(float(a["sigma"]) ** 0.5), a["x"])),
+        _of(("gaussian", "gaussian_mixture"), lambda c,
+        a: _all(unsmoothed(c.model, a).smoothed(float(a["sigma"]) ** 0.5), a["x"])),
         "A deviation added to a variance.", "Add σ²I.",
     ),
     entry(
         "smoothing-halved", "smoothed_density", "half of σ² added", "Σ + ½σ²I", "eq-1.17",
-        _of(("gaussian", "gaussian_mixture"), lambda c, a: _all(unsmoothed(c.model, a).smoothed(float(a["sigma"]) * 0.5**0.5), a["x"])),
+        _of(("gaussian", "gaussian_mixture"), lambda c,
+        a: _all(unsmoothed(c.model, a).smoothed(float(a["sigma"]) * 0.5**0.5), a["x"])),
         "Half the noise.", "Add σ²I.",
     ),
     entry(
@@ -357,22 +369,26 @@ MISTAKES = [
         _of(("student_t",), _student_gaussian), "Light tails.", "Use df.",
     ),
     entry(
-        "student-divergence", "density", "1 for 2 in the divergence", "tr P/(ν + δ) − ‖P(x − μ)‖²/(ν + δ)²", "eq-1.12",
+        "student-divergence", "density", "1 for 2 in the divergence", "tr P/(ν + δ) − ‖P(x − μ)‖²/(ν + δ)²",
+        "eq-1.12",
         _student(lambda nu, d: nu + d, 1.0), "Wrong in the tails.", "Differentiate 1/(ν + δ): δ′ = 2P(x − μ).",
     ),
     entry(
         "factor-scale-missing", "density", "score not divided by the scale", "f′(z)/f(z)", "eq-1.15",
-        _in_factors(("laplace", "logistic", "gumbel"), _scale_missing), "Right for scale 1 only.", "d/dx = (1/b) d/dz.",
+        _in_factors(("laplace", "logistic", "gumbel"), _scale_missing), "Right for scale 1 only.",
+        "d/dx = (1/b) d/dz.",
     ),
     entry(
         "factor-log-scale-missing", "density", "log p without −log b", "log f(z)", "eq-1.15",
         _in_factors(
-            ("laplace", "logistic", "gumbel"), lambda p, x, law: {"log_prob": law.log_prob(x[:, None]) + np.log(p["scale"])}
+            ("laplace", "logistic", "gumbel"), lambda p, x,
+            law: {"log_prob": law.log_prob(x[:, None]) + np.log(p["scale"])}
         ),
         "Does not integrate to 1.", "p(x) = f(z)/b.",
     ),
     entry(
-        "gumbel-minimum", "density", "Gumbel of a minimum", "z − e^z", "eq-1.15", _in_factors(("gumbel",), _gumbel_minimum),
+        "gumbel-minimum", "density", "Gumbel of a minimum", "z − e^z", "eq-1.15",
+        _in_factors(("gumbel",), _gumbel_minimum),
         "The mirror image.", "−z − e^{−z}.",
     ),
     entry(
@@ -397,7 +413,8 @@ MISTAKES = [
         _population(lambda a: _second_moment(a, a["cov"], 2.0)), "The minimum is twice the score.", "Add tr A once.",
     ),
     entry(
-        "population-mean-dropped", "population_ism", "mean taken to be 0", "E s = b", "eq-3.1", _population(_mean_dropped),
+        "population-mean-dropped", "population_ism", "mean taken to be 0", "E s = b", "eq-3.1",
+        _population(_mean_dropped),
         "Right for centred data only.", "E s = A m + b.",
     ),
     entry(
@@ -405,15 +422,18 @@ MISTAKES = [
         _population_sigma(0.0, 0.5), "The score before smoothing.", "S + σ²I.",
     ),
     entry(
-        "population-sigma-once", "population_dsm", "σ for σ² in the covariance", "S + σI", "eq-3.5", _population_sigma(1.0, 0.5),
+        "population-sigma-once", "population_dsm", "σ for σ² in the covariance", "S + σI", "eq-3.5",
+        _population_sigma(1.0, 0.5),
         "A deviation added to a variance.", "S + σ²I.",
     ),
     entry(
-        "population-constant-missing", "population_dsm", "d/(2σ²) left out", "population ISM of the smoothed density", "eq-3.5",
+        "population-constant-missing", "population_dsm", "d/(2σ²) left out",
+        "population ISM of the smoothed density", "eq-3.5",
         _population_sigma(2.0, 0.0), "The gradient is right, the loss can be negative.", "½E‖ε/σ‖² = d/(2σ²).",
     ),
     entry(
-        "population-constant-doubled", "population_dsm", "d/σ² for d/(2σ²)", "+ d/σ²", "eq-3.5", _population_sigma(2.0, 1.0),
+        "population-constant-doubled", "population_dsm", "d/σ² for d/(2σ²)", "+ d/σ²", "eq-3.5",
+        _population_sigma(2.0, 1.0),
         "The gradient is right, the loss is not.", "½E‖ε/σ‖² = d/(2σ²).",
     ),
     entry(

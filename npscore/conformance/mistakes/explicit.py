@@ -81,7 +81,8 @@ SIGMA_ROWS = "Rows are trained for a noise level that is not theirs."
 
 MISTAKES = [
     entry(
-        "target-sign", TARGETED, "sign of the target, or an energy gradient for the score", "½‖s + target‖²", "eq-8.1",
+        "target-sign", TARGETED, "sign of the target, or an energy gradient for the score", "½‖s + target‖²",
+        "eq-8.1",
         _aimed(lambda t: -target_of(t)), "The model learns −∇log p: an inverted energy; samplers run from the data.",
         "s + ε/σ for DSM, s − s* for ESM; where the network gives ∇E, s = −∇E.",
         seen=("torchebm issue 318 (DSM: ∇E compared with the target of a score)",),
@@ -144,7 +145,8 @@ MISTAKES = [
         _aimed(lambda t: -t.x / t.sigma**2), "The score of a Gaussian around 0, not of the data.", "−(x̃ − x)/σ².",
     ),
     entry(
-        "clean-x", "dsm", "the network evaluated at the clean x", "½‖s(x) + ε/σ‖²", "eq-8.1", _at(lambda a: np.zeros(())),
+        "clean-x", "dsm", "the network evaluated at the clean x", "½‖s(x) + ε/σ‖²", "eq-8.1",
+        _at(lambda a: np.zeros(())),
         "The noise cannot be seen from x: the minimum is s = 0.", "Evaluate at x + σε.",
     ),
     entry(
@@ -157,7 +159,8 @@ MISTAKES = [
     ),
     entry(
         "point-root", "dsm", "x + √σ ε for x + σε", "½‖s(x + √σ ε) + ε/σ‖²", "eq-8.1",
-        _at(lambda a: np.sqrt(_column(a)) * a["noise"]), "σ taken for a variance where the noise is added.", "σ is the deviation.",
+        _at(lambda a: np.sqrt(_column(a)) * a["noise"]), "σ taken for a variance where the noise is added.",
+        "σ is the deviation.",
     ),
     entry(
         "point-sign", "dsm", "x − σε with the target of x + σε", "½‖s(x − σε) + ε/σ‖²", "eq-8.1",
@@ -165,7 +168,8 @@ MISTAKES = [
     ),
     entry(
         "sigma-squared", "dsm", "σ² for σ everywhere", "½‖s(x + σ²ε) + ε/σ²‖²", "eq-8.1", _sigma(lambda s: s * s),
-        "A variance passed where a deviation is wanted: consistent, for another noise level.", "Pass the standard deviation.",
+        "A variance passed where a deviation is wanted: consistent, for another noise level.",
+        "Pass the standard deviation.",
     ),
     entry(
         "sigma-root", "dsm", "√σ for σ everywhere", "½‖s(x + √σ ε) + ε/√σ‖²", "eq-8.1", _sigma(np.sqrt),
@@ -216,9 +220,11 @@ MISTAKES = [
         _sigma(lambda s: s[::-1], rows=True), SIGMA_ROWS, "Keep noise levels and rows in the same order.",
     ),
     entry(
-        "sigma-mis-broadcast", "dsm", "σ laid out along the entries, not the rows", "σ repeated over x's flat order", "eq-8.1",
+        "sigma-mis-broadcast", "dsm", "σ laid out along the entries, not the rows",
+        "σ repeated over x's flat order", "eq-8.1",
         objective(
-            lambda t: t.residual(-t.noise / _flat_sigma(t.arrays)), point=lambda case, a: a["x"] + _flat_sigma(a) * a["noise"],
+            lambda t: t.residual(-t.noise / _flat_sigma(t.arrays)), point=lambda case,
+            a: a["x"] + _flat_sigma(a) * a["noise"],
             inputs=lambda case, a: a if a["sigma"].ndim else None,
         ),
         "Entries of one row get different noise levels.", "Reshape σ to (n, 1) before it meets (n, d).",

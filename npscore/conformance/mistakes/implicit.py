@@ -78,7 +78,8 @@ MISTAKES = [
         "There is no minimum: the loss falls without limit.", "Add ½‖s‖².",
     ),
     entry(
-        "trace-summed-over-rows", IMPLICIT, "trace summed over rows, square averaged", "mean ½‖s‖² + Σᵢ tr Jᵢ", "eq-2.2",
+        "trace-summed-over-rows", IMPLICIT, "trace summed over rows, square averaged", "mean ½‖s‖² + Σᵢ tr Jᵢ",
+        "eq-2.2",
         objective(_over_rows(1.0)), "The minimum is n times the true score, and changes with the batch.",
         "Take both terms of each row first, then the mean over rows.",
     ),
@@ -100,12 +101,14 @@ MISTAKES = [
     entry(
         "square-gradient-doubled", IMPLICIT, "the square's gradient without its ½", "∇‖s‖² + ∇ tr J", "eq-4.4",
         objective(gradient_of=lambda t: 2 * t.first + t.second),
-        "The loss is right, the minimum that training finds is half the true score.", "d(½‖s‖²) = s ds.", gradient_only=True,
+        "The loss is right, the minimum that training finds is half the true score.", "d(½‖s‖²) = s ds.",
+        gradient_only=True,
     ),
     entry(
         "square-gradient-halved", IMPLICIT, "½ s for s in the square's gradient", "½ s ds + d tr J", "eq-4.4",
         objective(gradient_of=lambda t: 0.5 * t.first + t.second),
-        "The loss is right, the minimum that training finds is twice the true score.", "d(½‖s‖²) = s ds.", gradient_only=True,
+        "The loss is right, the minimum that training finds is twice the true score.", "d(½‖s‖²) = s ds.",
+        gradient_only=True,
     ),
     entry(
         "norm-for-square", IMPLICIT[:1] + IMPLICIT[2:], "norm not squared", "½‖s‖ + tr J", "eq-2.2",
@@ -149,7 +152,8 @@ MISTAKES = [
     ),
     entry(
         "unit-probes", SLICED, "probes scaled to length 1", "v/‖v‖", "eq-7.3", objective(**_probes(_unit)),
-        "E vvᵀ = I/d: for SSM-VR the trace is over d and the minimum is the true score over d; for SSM only a factor.",
+        "E vvᵀ = I/d: for SSM-VR the trace is over d and the minimum is the true score over d; for SSM only a "
+        "factor.",
         "Use the probes as given: N(0, I) or signs, E vvᵀ = I.",
         seen=("the loop of ermongroup/sliced_score_matching quoted in its issue 3",),
     ),
@@ -170,7 +174,8 @@ MISTAKES = [
         "The minimum is the true score times the number of probes.", "Average both terms over the probes.",
     ),
     entry(
-        "first-probe-only", SLICED, "only the first probe used", "v₁ᵀJv₁", "eq-7.3", objective(**_probes(lambda v: v[:1])),
+        "first-probe-only", SLICED, "only the first probe used", "v₁ᵀJv₁", "eq-7.3",
+        objective(**_probes(lambda v: v[:1])),
         "Unbiased, with the variance of one probe.", "Average over all the probes.",
     ),
     entry(
@@ -197,7 +202,8 @@ MISTAKES = [
     entry(
         "diagonal-weighted", SLICED, "only the diagonal of J between the probes", "Σₖ vₖ² Jₖₖ", "eq-7.3",
         objective(_tr(lambda t: np.einsum("mnk,nkk->mn", t.v * t.v, t.J).mean(axis=0))),
-        "Right in expectation, but it needs the whole diagonal: the cost that slicing avoids.", "vᵀJv by one product.",
+        "Right in expectation, but it needs the whole diagonal: the cost that slicing avoids.",
+        "vᵀJv by one product.",
     ),
     entry(
         "exact-trace", SLICED, "the exact trace instead of the probes", "tr J for vᵀJv", "eq-7.3",
@@ -212,6 +218,7 @@ MISTAKES = [
     entry(
         "square-after-mean", "ssm", "the square after the mean over probes", "½(mean vᵀs)²", "eq-7.1",
         objective(lambda t: 0.5 * t.projected.mean(axis=0) ** 2 + t.second),
-        "The square is too small by the number of probes: the minimum is too large by it.", "Square each projection first.",
+        "The square is too small by the number of probes: the minimum is too large by it.",
+        "Square each projection first.",
     ),
 ]  # fmt: skip

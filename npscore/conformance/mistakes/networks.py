@@ -109,15 +109,18 @@ def _curvature(l: Optional[int]) -> Mistake:
         f"curvature-dropped-{l or 'everywhere'}", IMPLICIT, f"φ″ dropped {where}", "dz without φ″(z) ∘ (u ∘ dt)",
         "eq-5.10", _dropped("no_curvature", l),
         "The gradient treats the slopes as constants: 15 % off at weights of order one, and hidden by small ones.",
-        "Where J goes through φ′(z), z gets a gradient through φ″(z); with autograd, differentiate twice without detaching.",
+        "Where J goes through φ′(z), z gets a gradient through φ″(z); with autograd, differentiate twice "
+        "without detaching.",
         gradient_only=True,
     )  # fmt: skip
 
 
 def _slope(l: int) -> Mistake:
     return entry(
-        f"slope-dropped-{l}", NETWORK, f"φ′ dropped in the backward pass of the {ORDINALS[l]} hidden layer", "dz = da",
-        "eq-4.8", _dropped("no_slope", l), "The gradient of that layer and of those before it is too large, unevenly.",
+        f"slope-dropped-{l}", NETWORK, f"φ′ dropped in the backward pass of the {ORDINALS[l]} hidden layer",
+        "dz = da",
+        "eq-4.8", _dropped("no_slope", l),
+        "The gradient of that layer and of those before it is too large, unevenly.",
         "Multiply by φ′(z) on the way back.", gradient_only=True,
     )  # fmt: skip
 
@@ -145,7 +148,8 @@ MISTAKES = [
     ),
     entry(
         "output-bias-gradient-missing", NETWORK, "no gradient of the last bias", "db_L = 0", "eq-4.6",
-        objective(faults=Faults(output_bias=0.0)), "The mean of the score is never trained.", "db_L = Σ ds over rows.",
+        objective(faults=Faults(output_bias=0.0)), "The mean of the score is never trained.",
+        "db_L = Σ ds over rows.",
         gradient_only=True,
     ),
     entry(
@@ -154,12 +158,14 @@ MISTAKES = [
         "The file is row-major: flat[i·fan_in + j]. Julia, Fortran, MATLAB and R need a transpose.",
     ),
     entry(
-        "gradient-column-major", NETWORK, "weight gradients written column by column", "flat(dW) in column order", "eq-4.5",
+        "gradient-column-major", NETWORK, "weight gradients written column by column",
+        "flat(dW) in column order", "eq-4.5",
         objective(restore=_gradient_column_major), "The right numbers in the wrong places.", "Write dW row by row.",
         gradient_only=True,
     ),
     entry(
-        "bias-ignored", NETWORK, "biases left out", "z = W a", "eq-4.1", objective(layers=_no_bias, restore=_zero_bias),
+        "bias-ignored", NETWORK, "biases left out", "z = W a", "eq-4.1",
+        objective(layers=_no_bias, restore=_zero_bias),
         "Another network, symmetric about 0.", "Add b.",
     ),
     entry(
@@ -169,20 +175,24 @@ MISTAKES = [
     ),
     entry(
         "activation-missing", NETWORK, "no activation", "a = z", "eq-4.2",
-        _without_hidden(objective(jets=lambda case, arrays: _named("identity")), 1), "The network is affine.", "a = φ(z).",
+        _without_hidden(objective(jets=lambda case, arrays: _named("identity")), 1), "The network is affine.",
+        "a = φ(z).",
     ),
     entry(
-        "network-gelu-tanh", NETWORK, "GELU by its tanh approximation", "½z(1 + tanh(√(2/π)(z + 0.044715 z³)))", "eq-6.5",
+        "network-gelu-tanh", NETWORK, "GELU by its tanh approximation", "½z(1 + tanh(√(2/π)(z + 0.044715 z³)))",
+        "eq-6.5",
         other_activation("gelu", gelu_tanh), "Off by 1e-3: harmless in training, but not the exact GELU.",
         'The exact form, with erf: GELU(approximate="none") in PyTorch, gelu(approximate=False) in JAX.',
-        seen=("the default of jax.nn.gelu is approximate=True",),
+        seen=("the default of jax.nn.gelu is approximate=True",), separation=1e-4,
     ),
     entry(
-        "network-silu-for-gelu", NETWORK, "SiLU for GELU", "zσ(z) for zΦ(z)", "eq-6.5", other_activation("gelu", _named("silu")),
+        "network-silu-for-gelu", NETWORK, "SiLU for GELU", "zσ(z) for zΦ(z)", "eq-6.5",
+        other_activation("gelu", _named("silu")),
         "Another network.", "Φ is the normal distribution function, σ the logistic one.",
     ),
     entry(
-        "network-gelu-for-silu", NETWORK, "GELU for SiLU", "zΦ(z) for zσ(z)", "eq-6.4", other_activation("silu", _named("gelu")),
+        "network-gelu-for-silu", NETWORK, "GELU for SiLU", "zΦ(z) for zσ(z)", "eq-6.4",
+        other_activation("silu", _named("gelu")),
         "Another network.", "σ is the logistic function, Φ the normal distribution function.",
     ),
     entry(
@@ -191,7 +201,8 @@ MISTAKES = [
     ),
     entry(
         "network-softplus-beta", NETWORK, "softplus without its β", "log(1 + e^z) for log(1 + e^{βz})/β", "eq-6.2",
-        other_activation("softplus", _named("softplus")), "Another network: rounder at the corner.", "Pass the case's beta.",
+        other_activation("softplus", _named("softplus")), "Another network: rounder at the corner.",
+        "Pass the case's beta.",
     ),
     entry(
         "sample-weights-ignored", NETWORK, "sample weights ignored", "mean ℓ for Σ wᵢ ℓᵢ", "eq-2.1",
@@ -199,7 +210,8 @@ MISTAKES = [
     ),
     entry(
         "sample-weights-normalised", NETWORK, "sample weights divided by their sum", "Σ wᵢ ℓᵢ / Σ wᵢ", "eq-2.1",
-        objective(share=_if_weighted(lambda w: w / w.sum())), "A weighted mean: other units where the weights do not sum to 1.",
+        objective(share=_if_weighted(lambda w: w / w.sum())),
+        "A weighted mean: other units where the weights do not sum to 1.",
         "Use the weights as they are.",
     ),
     entry(
@@ -211,19 +223,24 @@ MISTAKES = [
         objective(share=_if_weighted(lambda w: w * w)), "Light rows hardly count.", "Weight ℓᵢ, not the residual.",
     ),
     entry(
-        "sample-weights-in-loss-only", NETWORK, "sample weights in the loss but not in the gradient", "∇ mean ℓ", "eq-4.4",
-        objective(gradient_share=_if_weighted(_uniform)), BOTH, "The cotangent of row i carries wᵢ.", gradient_only=True,
+        "sample-weights-in-loss-only", NETWORK, "sample weights in the loss but not in the gradient",
+        "∇ mean ℓ", "eq-4.4",
+        objective(gradient_share=_if_weighted(_uniform)), BOTH, "The cotangent of row i carries wᵢ.",
+        gradient_only=True,
     ),
     entry(
-        "gradient-doubled", NETWORK, "gradient twice too large", "2 ∇ℓ", "eq-4.4", _scaled_part(_one, lambda n, d: 2.0), BOTH,
+        "gradient-doubled", NETWORK, "gradient twice too large", "2 ∇ℓ", "eq-4.4",
+        _scaled_part(_one, lambda n, d: 2.0), BOTH,
         "d(½‖r‖²) = r dr: the ½ cancels the 2.", gradient_only=True,
     ),
     entry(
-        "gradient-halved", NETWORK, "gradient twice too small", "½ ∇ℓ", "eq-4.4", _scaled_part(_one, lambda n, d: 0.5), BOTH,
+        "gradient-halved", NETWORK, "gradient twice too small", "½ ∇ℓ", "eq-4.4",
+        _scaled_part(_one, lambda n, d: 0.5), BOTH,
         "d(½‖r‖²) = r dr: the ½ is used up.", gradient_only=True,
     ),
     entry(
-        "gradient-negated", NETWORK, "gradient with the wrong sign", "−∇ℓ", "eq-4.4", _scaled_part(_one, lambda n, d: -1.0),
+        "gradient-negated", NETWORK, "gradient with the wrong sign", "−∇ℓ", "eq-4.4",
+        _scaled_part(_one, lambda n, d: -1.0),
         "Descent climbs.", "Return ∇ℓ, not the descent direction.", gradient_only=True,
     ),
     entry(
@@ -235,7 +252,8 @@ MISTAKES = [
         _scaled_part(_one, lambda n, d: 1 / n, rows=True), BOTH, "Divide by n once.", gradient_only=True,
     ),
     entry(
-        "gradient-over-d", NETWORK, "gradient divided by d", "∇ℓ/d", "eq-4.4", _scaled_part(_one, lambda n, d: 1 / d), BOTH,
+        "gradient-over-d", NETWORK, "gradient divided by d", "∇ℓ/d", "eq-4.4",
+        _scaled_part(_one, lambda n, d: 1 / d), BOTH,
         "Sum over dimensions in both.", gradient_only=True,
     ),
     entry(
@@ -251,7 +269,8 @@ MISTAKES = [
         _scaled_part(lambda n, d: n, _one, rows=True), BOTH, "Average both.",
     ),
     entry(
-        "all-negated", NETWORK, "loss and gradient negated", "−ℓ", "eq-2.1", _scaled_part(lambda n, d: -1.0, lambda n, d: -1.0),
+        "all-negated", NETWORK, "loss and gradient negated", "−ℓ", "eq-2.1",
+        _scaled_part(lambda n, d: -1.0, lambda n, d: -1.0),
         "Descent maximises it.", "The losses are minimised.",
     ),
 ]  # fmt: skip

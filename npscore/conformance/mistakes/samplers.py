@@ -24,7 +24,7 @@ def chain(rule: Rule, order: Callable[[Array], Array] = lambda z: z, extra: int 
     """x after the case's steps of ``rule(score, x, step, z, t)``; ``order`` changes the noise, ``extra`` the count."""
 
     def predict(case: Any) -> Answer:
-        arrays, score = case.inputs("float64"), target(case).score
+        arrays, score = case.inputs("float64"), _where_finite(target(case).score)
         x, step, n_steps = arrays["x0"], float(arrays["step"]), steps_of(case) + extra
         z = order(arrays["z"]) if "z" in arrays else np.zeros((n_steps, *x.shape))
         for t in range(min(n_steps, len(z))):
@@ -32,6 +32,18 @@ def chain(rule: Rule, order: Callable[[Array], Array] = lambda z: z, extra: int 
         return changed(case, {"x": x}, digits=11)
 
     return predict
+
+
+def _where_finite(score: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The score, NaN in rows that have left the numbers: a wrong chain may run away."""
+
+    def guarded(x: Array) -> Array:
+        rows = np.isfinite(x).all(axis=1)
+        out = np.full(x.shape, np.nan)
+        out[rows] = score(x[rows]) if rows.any() else 0.0
+        return out
+
+    return guarded
 
 
 def _affine(drift: Callable[[float], float], noise: Callable[[float], float]) -> Predict:
@@ -123,7 +135,8 @@ MISTAKES = [
     entry(
         "drift-sign", BOTH, "minus the score", "x − α s", "eq-1.2",
         chain(lambda score, x, a, z, t: x - a * score(x) + _root(a) * z),
-        "Runs away from the data. Descent on −log p is ascent on log p.", "Add the score; subtract an energy's gradient.",
+        "Runs away from the data. Descent on −log p is ascent on log p.",
+        "Add the score; subtract an energy's gradient.",
     ),
     entry(
         "drift-halved", BOTH, "half the drift", "x + (α/2) s", "eq-1.3", _affine(lambda a: a / 2, _root),
@@ -143,7 +156,8 @@ MISTAKES = [
         "Hardly moves towards the data.", "α s.",
     ),
     entry(
-        "drift-root", BOTH, "√α for α in the drift", "x + √α s", "eq-1.3", _affine(lambda a: float(np.sqrt(a)), _root),
+        "drift-root", BOTH, "√α for α in the drift", "x + √α s", "eq-1.3",
+        _affine(lambda a: float(np.sqrt(a)), _root),
         "Too long a step: biased, or unstable.", "α s: the root belongs to the noise.",
     ),
     entry(
@@ -152,14 +166,16 @@ MISTAKES = [
     ),
     entry(
         "step-missing", BOTH, "one step too few", "t < n_steps − 1", "eq-1.2",
-        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z, extra=-1), "One step behind.", "n_steps updates.",
+        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z, extra=-1), "One step behind.",
+        "n_steps updates.",
     ),
     entry(
         "step-extra", "gradient_ascent", "one step too many", "t ≤ n_steps", "eq-1.2", _one_more, "One step ahead.",
         "n_steps updates.",
     ),
     entry(
-        "score-normalised", "gradient_ascent", "score scaled to length 1", "x + α s/‖s‖", "eq-1.2", chain(_normalised),
+        "score-normalised", "gradient_ascent", "score scaled to length 1", "x + α s/‖s‖", "eq-1.2",
+        chain(_normalised),
         "Never settles: every step has length α.", "Use the score as it is.",
     ),
     entry(
@@ -172,7 +188,8 @@ MISTAKES = [
         "Another schedule.", "The same α in every step.",
     ),
     entry(
-        "noise-root-alpha", "langevin", "√α for √(2α)", "x + α s + √α z", "eq-1.3", _affine(lambda a: a, lambda a: float(np.sqrt(a))),
+        "noise-root-alpha", "langevin", "√α for √(2α)", "x + α s + √α z", "eq-1.3",
+        _affine(lambda a: a, lambda a: float(np.sqrt(a))),
         "The temperature is ½: samples √2 too narrow.", "√(2α) z with α s.",
     ),
     entry(
@@ -181,7 +198,8 @@ MISTAKES = [
     ),
     entry(
         "noise-alpha-drift-halved", "langevin", "α (s/2 + z)", "x + α (½ s + z)", "eq-1.3",
-        _affine(lambda a: a / 2, lambda a: a), "The noise vanishes with the step: too narrow, and the more so the smaller α.",
+        _affine(lambda a: a / 2, lambda a: a),
+        "The noise vanishes with the step: too narrow, and the more so the smaller α.",
         "x + α s + √(2α) z.", seen=("google-research/ibc issue 6",),
     ),
     entry(
@@ -195,7 +213,8 @@ MISTAKES = [
         "ε = √(2α).", kind="convention",
     ),
     entry(
-        "noise-two-alpha", "langevin", "2α z for √(2α) z", "x + α s + 2α z", "eq-1.3", _affine(lambda a: a, lambda a: 2 * a),
+        "noise-two-alpha", "langevin", "2α z for √(2α) z", "x + α s + 2α z", "eq-1.3",
+        _affine(lambda a: a, lambda a: 2 * a),
         "A variance used as a deviation.", "The deviation is √(2α).",
     ),
     entry(
@@ -204,7 +223,8 @@ MISTAKES = [
         "The 2 is under the root.",
     ),
     entry(
-        "noise-unscaled", "langevin", "z without its factor", "x + α s + z", "eq-1.3", _affine(lambda a: a, lambda a: 1.0),
+        "noise-unscaled", "langevin", "z without its factor", "x + α s + z", "eq-1.3",
+        _affine(lambda a: a, lambda a: 1.0),
         "Far too hot.", "√(2α) z.",
     ),
     entry(
@@ -212,7 +232,8 @@ MISTAKES = [
         "Gradient ascent: all chains end at modes.", "Add √(2α) z.",
     ),
     entry(
-        "noise-sign", "langevin", "minus the noise", "x + α s − √(2α) z", "eq-1.3", _affine(lambda a: a, lambda a: -_root(a)),
+        "noise-sign", "langevin", "minus the noise", "x + α s − √(2α) z", "eq-1.3",
+        _affine(lambda a: a, lambda a: -_root(a)),
         "None on the law, since −z has the law of z; other numbers for given noise.", "Add the noise, to compare.",
         kind="convention",
     ),
@@ -223,21 +244,25 @@ MISTAKES = [
     ),
     entry(
         "drift-first", "langevin", "noise added after the last step's move only", "x_T + √(2α) z_T", "eq-1.3",
-        lambda case: chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z * (t == steps_of(case) - 1))(case),
+        lambda case: chain(lambda score, x, a, z,
+        t: x + a * score(x) + _root(a) * z * (t == steps_of(case) - 1))(case),
         "Ascent with a blur at the end.", "Noise in every step.",
     ),
     entry(
         "last-noise-missing", "langevin", "no noise in the last step", "x_T = x + α s", "eq-1.3", _last_quiet,
-        "The samples are a denoised step short: too narrow by the last noise.", "Noise in every step that is asked for.",
+        "The samples are a denoised step short: too narrow by the last noise.",
+        "Noise in every step that is asked for.",
     ),
     entry(
         "noise-shared", "langevin", "the same noise for all chains", "z₁ for zᵢ", "eq-1.3",
-        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z, order=lambda z: np.broadcast_to(z[:, :1], z.shape)),
+        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z,
+        order=lambda z: np.broadcast_to(z[:, :1], z.shape)),
         "Chains are copies of each other up to their start.", "A row of z for each chain.",
     ),
     entry(
         "noise-repeated", "langevin", "the first step's noise in all steps", "z_0 for z_t", "eq-1.3",
-        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z, order=lambda z: np.broadcast_to(z[:1], z.shape)),
+        chain(lambda score, x, a, z, t: x + a * score(x) + _root(a) * z,
+        order=lambda z: np.broadcast_to(z[:1], z.shape)),
         "A constant force: the mean is moved.", "Fresh noise in each step.",
     ),
     entry(
@@ -246,7 +271,8 @@ MISTAKES = [
         "None on the law; other numbers for given noise.", "z[t] in step t.",
     ),
     entry(
-        "law-noise-alpha", "langevin_law", "α I for 2α I", "C ← (I − αP) C (I − αP) + α I", "eq-1.5", _law(_recursion(1.0)),
+        "law-noise-alpha", "langevin_law", "α I for 2α I", "C ← (I − αP) C (I − αP) + α I", "eq-1.5",
+        _law(_recursion(1.0)),
         "The covariance of √α noise: about half.", "The noise √(2α) z has covariance 2α I.",
     ),
     entry(
@@ -254,15 +280,18 @@ MISTAKES = [
         _law(_recursion(2.0, square=False)), "The memory of the start fades too slowly.", "A C Aᵀ: both sides.",
     ),
     entry(
-        "law-drift-halved", "langevin_law", "α/2 in the drift", "I − (α/2)P", "eq-1.4", _law(_recursion(2.0, drift=0.5)),
+        "law-drift-halved", "langevin_law", "α/2 in the drift", "I − (α/2)P", "eq-1.4",
+        _law(_recursion(2.0, drift=0.5)),
         "Temperature 2.", "I − αP.",
     ),
     entry(
-        "law-covariance-inverted", "langevin_law", "precision and covariance mixed up", "I − αΣ", "eq-1.4", _law(_inverted),
+        "law-covariance-inverted", "langevin_law", "precision and covariance mixed up", "I − αΣ", "eq-1.4",
+        _law(_inverted),
         "The law on another Gaussian.", "P = Σ⁻¹.",
     ),
     entry(
-        "law-step-missing", "langevin_law", "one step too few", "t < n_steps − 1", "eq-1.4", _law(_steps(lambda t: t - 1)),
+        "law-step-missing", "langevin_law", "one step too few", "t < n_steps − 1", "eq-1.4",
+        _law(_steps(lambda t: t - 1)),
         "One step behind.", "n_steps recursions.",
     ),
     entry(
@@ -270,19 +299,23 @@ MISTAKES = [
         "One step ahead.", "n_steps recursions.",
     ),
     entry(
-        "stationary-unbiased", "stationary_covariance", "the target's covariance", "C = Σ", "eq-1.6", _law(_widened(1.0, 0.0)),
+        "stationary-unbiased", "stationary_covariance", "the target's covariance", "C = Σ", "eq-1.6",
+        _law(_widened(1.0, 0.0)),
         "True for α → 0 only: the bias of never rejecting is left out.", "Divide by I − αP/2.",
     ),
     entry(
-        "stationary-sign", "stationary_covariance", "sign of the bias", "Σ (I + αP/2)⁻¹", "eq-1.6", _law(_widened(1.0, 0.5)),
+        "stationary-sign", "stationary_covariance", "sign of the bias", "Σ (I + αP/2)⁻¹", "eq-1.6",
+        _law(_widened(1.0, 0.5)),
         "Too narrow; the chain is too wide.", "I − αP/2.",
     ),
     entry(
-        "stationary-unhalved", "stationary_covariance", "αP for αP/2", "Σ (I − αP)⁻¹", "eq-1.6", _law(_widened(-1.0, 1.0)),
+        "stationary-unhalved", "stationary_covariance", "αP for αP/2", "Σ (I − αP)⁻¹", "eq-1.6",
+        _law(_widened(-1.0, 1.0)),
         "Twice the bias.", "I − αP/2.",
     ),
     entry(
-        "stationary-quarter", "stationary_covariance", "αP/4 for αP/2", "Σ (I − αP/4)⁻¹", "eq-1.6", _law(_widened(-1.0, 0.25)),
+        "stationary-quarter", "stationary_covariance", "αP/4 for αP/2", "Σ (I − αP/4)⁻¹", "eq-1.6",
+        _law(_widened(-1.0, 0.25)),
         "Half the bias: the law of (α/2) s with √α z.", "I − αP/2.",
     ),
     entry(

@@ -1,10 +1,11 @@
-"""The density of a case, as npscore has it."""
+"""The density of a case, or the network whose score a chain follows, as npscore has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ... import targets
+from ... import activations, targets
+from ...models import MLP
 from .base import Array
 
 FACTORS = {
@@ -17,9 +18,16 @@ FACTORS = {
 }
 
 
-def target(case: Any) -> targets.Target:
-    """The density with the case's parameters, smoothed where the operation says so."""
+def target(case: Any) -> Any:
+    """The density with the case's parameters, smoothed where the operation says so; or the network, for its score."""
     arrays = case.inputs("float64")
+    if case.model["kind"] == "mlp":
+        name = case.model["activation"]
+        softplus = name == "softplus"
+        return MLP(
+            case.layers("float64"),
+            activation=activations.softplus(float(arrays["beta"])) if softplus else name,
+        )
     p = unsmoothed(case.model, arrays)
     return p.smoothed(float(arrays["sigma"])) if case.operation == "smoothed_density" else p
 

@@ -1,0 +1,135 @@
+"""Does the diagnosis name what was planted, and keep quiet where nothing was? The whole of it:
+
+    python tests/independent_run.py            # 4 seeds, both types; prints a table, exits 1 if a bound is missed
+
+test_conformance_diagnosis.py runs a part of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import independent_activation_mistakes as activation_mistakes
+import independent_cases as draw
+import independent_density_mistakes as density_mistakes
+import independent_network_mistakes as network_mistakes
+import independent_scores
+from independent_variants import VARIANTS, variant
+
+from npscore.conformance.diagnosis import Predictions
+from npscore.conformance.grading import grade
+from npscore.conformance.mistakes import NETWORK, Mistake, for_operation
+from npscore.conformance.report import Verdict
+
+DTYPES = ("float64", "float32")
+SEEDS = range(4)
+NAMED = 0.99  # share of planted mistakes named rightly, and alone
+MAKERS: dict[str, Callable[[str, int], list[draw.DrawnCase]]] = {
+    **dict.fromkeys(NETWORK, draw.network_cases),
+    **dict.fromkeys(("density", "smoothed_density"), draw.density_cases),
+    **dict.fromkeys(("gradient_ascent", "langevin"), draw.sampler_cases),
+    **dict.fromkeys(("langevin_law", "stationary_covariance"), draw.law_cases),
+    **dict.fromkeys(
+        ("population_esm", "population_ism", "population_dsm", "theorem_constant"), draw.population_cases
+    ),
+    "activation": draw.activation_cases,
+}
+
+
+class Outcome(NamedTuple):
+    """What the diagnosis said of one planted mistake."""
+
+    planted: str
+    operation: str
+    seed: int
+    dtype: str
+    detected: bool
+    named: bool
+    verdict: Verdict
+
+
+def planted_answer(mistake: str, case: Any, dtype: str) -> dict[str, Any]:
+    """The independent implementation's answer with one line wrong."""
+    if case.operation in NETWORK:
+        return independent_scores.answer(case, dtype, network_mistakes.PLANTED[mistake])
+    source = activation_mistakes if case.operation == "activation" else density_mistakes
+    return source.PLANTED[mistake](case, dtype)
+
+
+def right_answer(case: Any, dtype: str) -> dict[str, Any]:
+    """The independent implementation's answer outside networks."""
+    if case.operation == "activation":
+        return activation_mistakes.right(case, dtype)
+    return density_mistakes.RIGHT[case.operation](case, dtype)
+
+
+def verdict_on(cases: Sequence[Any], answers: Any, dtype: str, predictions: Predictions) -> Verdict:
+    report = grade({case.id: answers(case) for case in cases}, dtype, cases=cases, predictions=predictions)
+    return report.verdicts[0]
+
+
+def named_rightly(verdict: Verdict, mistake: Mistake) -> bool:
+    """The planted one, alone, nothing left over, with the status that belongs to it."""
+    status = "convention" if mistake.kind == "convention" else "diagnosed"
+    factors = [finding.factor for finding in verdict.findings]
+    return (
+        verdict.mistakes == (mistake.id,)
+        and verdict.unknown is None
+        and verdict.status == status
+        and factors == [""]
+    )
+
+
+def plant(operation: str, seed: int, dtypes: Callable[[int], Iterable[str]]) -> list[Outcome]:
+    """Every mistake of an operation, planted; ``dtypes`` says in which types, by its number."""
+    cases, predictions, outcomes = MAKERS[operation](operation, seed), Predictions(), []
+    for k, mistake in enumerate(for_operation(operation)):
+        for dtype in dtypes(k):
+            verdict = verdict_on(
+                cases, lambda c, m=mistake.id, t=dtype: planted_answer(m, c, t), dtype, predictions
+            )
+            named = named_rightly(verdict, mistake)
+            outcomes.append(Outcome(mistake.id, operation, seed, dtype, not verdict.fine, named, verdict))
+    return outcomes
+
+
+def correct(operation: str, seed: int, dtypes: Sequence[str] = DTYPES) -> dict[tuple[str, str], Verdict]:
+    """(variant, dtype) -> verdict on a correct implementation."""
+    cases, predictions, out = MAKERS[operation](operation, seed), Predictions(), {}
+    for dtype in dtypes:
+        if operation not in NETWORK:
+            out["right", dtype] = verdict_on(cases, lambda c, t=dtype: right_answer(c, t), dtype, predictions)
+            continue
+        for name in VARIANTS:
+            answers = lambda c, name=name, t=dtype: variant(name, c, t, seed)  # noqa: E731
+            out[name, dtype] = verdict_on(cases, answers, dtype, predictions)
+    return out
+
+
+def main() -> int:
+    outcomes, alarms, count = [], [], 0
+    for operation in MAKERS:
+        mine = [outcome for seed in SEEDS for outcome in plant(operation, seed, lambda k: DTYPES)]
+        quiet = [(key, v) for seed in SEEDS for key, v in correct(operation, seed).items()]
+        alarms += [(operation, key) for key, verdict in quiet if verdict.status not in ("pass", "gold")]
+        count, outcomes = count + len(quiet), outcomes + mine
+        named = sum(outcome.named for outcome in mine)
+        print(f"{operation:22s} planted {len(mine):4d}, detected {sum(o.detected for o in mine):4d}, named {named:4d}; "
+              f"correct {len(quiet):3d}", flush=True)  # fmt: skip
+    for outcome in outcomes:
+        if not (outcome.detected and outcome.named):
+            print("missed:", *outcome[:6], outcome.verdict.status, outcome.verdict.mistakes)
+    detected, named = (
+        sum(getattr(o, key) for o in outcomes) / len(outcomes) for key in ("detected", "named")
+    )
+    print(
+        f"{len(outcomes)} planted: {detected:.2%} detected, {named:.2%} named; {len(alarms)} false alarms in {count}",
+        alarms,
+    )
+    return int(detected < 1 or named < NAMED or bool(alarms))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
