@@ -18,8 +18,8 @@ import independent_network_mistakes as network_mistakes
 import independent_scores
 from independent_variants import VARIANTS, variant
 
-from npscore.conformance.diagnosis import Predictions
 from npscore.conformance.grading import grade
+from npscore.conformance.matching import Predictions
 from npscore.conformance.mistakes import NETWORK, Mistake, for_operation
 from npscore.conformance.report import Verdict
 

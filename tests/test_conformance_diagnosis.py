@@ -17,8 +17,8 @@ from independent_run import DTYPES, MAKERS, SEEDS, correct, named_rightly, plant
 from independent_scores import answer
 from independent_variants import VARIANTS
 
-from npscore.conformance.diagnosis import Predictions
 from npscore.conformance.grading import grade
+from npscore.conformance.matching import Predictions
 from npscore.conformance.mistakes import (
     CATALOGUE,
     ENTRIES,

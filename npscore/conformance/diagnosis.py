@@ -8,20 +8,18 @@ entry leaves unexplained goes to the next.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from .answers import Array
-from .digits import CAP, PASS, Answer, CaseGrade
-from .mistakes import Decoded, Mistake, for_operation
+from .digits import Answer, CaseGrade
+from .matching import BETTER, SLACK, Failure, Predictions, Target, best_scale, judged, size_of
+from .mistakes import Mistake, for_operation
 
 CASES = 3  # an entry must explain so many
-BETTER = 2.0  # digits, than any other
-SLACK = 1.0  # digits, below the threshold for passing
 
 Factor = Callable[[int, int], float]
 #: constants that are recognised, as functions of n and d
@@ -43,14 +41,6 @@ FACTORS: dict[str, Factor] = {
     "1/(nd)": lambda n, d: 1 / (n * d),
     "2/(nd)": lambda n, d: 2 / (n * d),
 }
-
-
-class Failure(NamedTuple):
-    """A failing case, its answer and its grade."""
-
-    case: Any
-    answer: Answer
-    grade: CaseGrade
 
 
 @dataclass(frozen=True)
@@ -82,86 +72,6 @@ class Unknown(NamedTuple):
     right: tuple[str, ...]  # blocks right in all of those cases
     spread: tuple[float, float]  # smallest and largest best scale of a case
     difficulties: dict[str, int]
-
-
-class Predictions:
-    """Answers of entries to cases, computed once and only when asked for."""
-
-    def __init__(self) -> None:
-        self._cases: dict[int, Decoded] = {}
-        self._kept: dict[tuple[str, int], Answer] = {}
-
-    def decoded(self, case: Any) -> Decoded:
-        """The case with its arrays decoded once."""
-        if isinstance(case, Decoded):
-            return case
-        if id(case) not in self._cases:
-            self._cases[id(case)] = Decoded(case)  # which holds the case, so that its id() stays its own
-        return self._cases[id(case)]
-
-    def __call__(self, mistake: Mistake, case: Any) -> Answer:
-        case = self.decoded(case)
-        key = mistake.id, id(case.case)
-        if key not in self._kept:
-            self._kept[key] = mistake.answer(case)
-        return self._kept[key]
-
-
-def judged(answer: Answer) -> tuple[str, ...]:
-    """The blocks that a diagnosis looks at: loss and gradient where there are any, else all."""
-    chief = tuple(name for name in answer if name == "loss" or name.startswith("grad."))
-    return chief or tuple(answer)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a prediction of one failing case must meet: the judged blocks, the loss first, and their sizes."""
-
-    failure: Failure
-    blocks: tuple[str, ...]
-    wrong: frozenset[str]
-    sizes: dict[str, float]
-    whole: bool  # every wrong block must be predicted: loss and gradient belong together
-
-    @classmethod
-    def of(cls, failure: Failure) -> Target:
-        blocks, scale = judged(failure.answer), failure.case.scale()
-        wrong = frozenset(name for name in blocks if name in failure.grade.wrong)
-        sizes = {name: float(np.max(scale[name], initial=0.0)) for name in blocks}
-        return cls(failure, blocks, wrong, sizes, blocks[0] == "loss" or blocks[0].startswith("grad."))
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """What is explained or not: the wrong blocks, or all of them as one."""
-        return ("",) if self.whole else tuple(sorted(self.wrong))
-
-    def agreement(self, predicted: Answer, dtype: str, factor: float = 1.0) -> float:
-        """Digits above the threshold to which the answer is ``factor`` times a prediction: of the worst block, by norm.
-
-        −inf where the entry predicts nothing of what is wrong. An upper bound once no better than "far off".
-        """
-        blocks = [name for name in self.blocks if name in predicted]
-        if self.wrong.isdisjoint(blocks) or (self.whole and not self.wrong.issubset(blocks)):
-            return -np.inf
-        worst = np.inf
-        for name in blocks:
-            yours, size = self.failure.answer[name], abs(factor) * self.sizes[name]
-            gap = _norm_digits(yours, factor * predicted[name], size, dtype)
-            worst = min(worst, gap - PASS[dtype].of(name))
-            if worst < -SLACK - BETTER:
-                break
-        return worst
-
-
-def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> float:
-    lost = ~np.isfinite(predicted)
-    if lost.any():  # a chain that ran away in both
-        yours, predicted = (np.where(lost & ~np.isfinite(part), 0.0, part) for part in (yours, predicted))
-    error = float(np.abs(yours - predicted).max()) if yours.size else 0.0
-    if error == 0:
-        return CAP[dtype]
-    size = max(size, float(np.abs(predicted).max()))
-    return min(CAP[dtype], -math.log10(error / size)) if math.isfinite(error) and size > 0 else -math.inf
 
 
 def diagnose(
@@ -225,7 +135,7 @@ def _table(
             continue
         factors = _recognised(failures, predicted) if scaled else {"": None}
         for text, factor in factors.items():
-            constants = [factor(*_size(f.case)) if factor else 1.0 for f in failures]
+            constants = [factor(*size_of(f.case)) if factor else 1.0 for f in failures]
             row = [
                 t.agreement(p, dtype, c) if p else -np.inf for t, p, c in zip(targets, predicted, constants)
             ]
@@ -242,7 +152,7 @@ def _varied(mistake: Mistake, factor: str, failures: Sequence[Failure], row: Seq
     """A constant must hold for three different (n, d), where the cases have them."""
     if mistake.kind != "convention" and not factor:
         return True
-    sizes = {_size(f.case) for f, value in zip(failures, row) if value >= -SLACK}
+    sizes = {size_of(f.case) for f, value in zip(failures, row) if value >= -SLACK}
     return len(sizes) >= CASES or all(n == 1 for n, _ in sizes)
 
 
@@ -252,7 +162,7 @@ def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dic
     for failure, answer in zip(failures, predicted):
         ratio = best_scale(failure.answer, answer)[0] if answer else np.nan
         for name, factor in FACTORS.items():
-            c = factor(*_size(failure.case))
+            c = factor(*size_of(failure.case))
             found[name] += bool(abs(ratio - c) < 1e-3 * abs(c))
     return {name: FACTORS[name] for name, count in found.items() if count >= CASES}
 
@@ -276,29 +186,6 @@ def _beats(row: Array, other: Array) -> bool:
     """Two digits better in at least three cases that it explains."""
     better = (row >= -SLACK) & (row >= other + BETTER)
     return int(better.any(axis=1).sum()) >= CASES
-
-
-def _size(case: Any) -> tuple[int, int]:
-    """(n, d); n is 1 where there are no rows."""
-    inputs = case.inputs("float64")
-    for name in ("x", "x0"):
-        if name in inputs and inputs[name].ndim == 2:
-            return inputs[name].shape
-    return 1, int(case.model.get("d", 1))
-
-
-def best_scale(yours: Answer, certified: Answer) -> tuple[float, float]:
-    """(c, residual): yours ≈ c · certified by least squares over the judged blocks, each in units of its own size."""
-    blocks = [name for name in judged(yours) if name in certified and np.isfinite(yours[name]).all()]
-    sizes = {name: np.linalg.norm(certified[name]) for name in blocks}
-    pairs = [(yours[b].ravel() / sizes[b], certified[b].ravel() / sizes[b]) for b in blocks if sizes[b] > 0]
-    if not pairs:
-        return float("nan"), float("nan")
-    a, b = np.concatenate([p for p, _ in pairs]), np.concatenate([q for _, q in pairs])
-    c = float(a @ b / (b @ b))
-    if a.size == 1:
-        return c, float("nan")  # one number is a multiple of any other
-    return c, float(np.linalg.norm(a - c * b) / max(np.linalg.norm(a), np.finfo(float).tiny))
 
 
 def describe_unknown(failures: Sequence[Failure]) -> Unknown:

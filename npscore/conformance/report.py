@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Optional
-from xml.etree import ElementTree
+from typing import Optional
 
+from . import forms
 from .diagnosis import Finding, Unknown
 from .digits import GOLD, PASS, CaseGrade
 from .mistakes import RIGHT
@@ -31,7 +30,8 @@ COLOURS = {
 class Verdict:
     """On one operation. ``status``: gold, pass, convention, diagnosed, unknown, skipped or errored.
 
-    ``passed_as`` is the declared convention under which its cases pass; ``reasons`` says what invalid inputs were accepted.
+    ``passed_as`` is the declared convention under which its cases pass; ``reasons`` says which invalid inputs
+    were accepted.
     """
 
     operation: str
@@ -64,6 +64,14 @@ class Verdict:
         if status in ("passed", "gold"):
             return sum(getattr(grade, status) for grade in self.grades)
         return sum(grade.status == status for grade in self.grades)
+
+    def counts(self) -> str:
+        """How many cases passed, in words."""
+        graded, parts = self.count("graded"), []
+        if graded:
+            parts.append(f"{self.count('passed')}/{graded} pass, {self.count('gold')} gold")
+        parts += [f"{self.count(s)} {s}" for s in ("skipped", "errored") if self.count(s)]
+        return ", ".join(parts)
 
     def lines(self) -> Iterator[str]:
         """What there is to say, a sentence or field a line."""
@@ -124,7 +132,7 @@ class Report:
         out = [*textwrap.wrap(head, width), ""]
         name = max([9, *(len(verdict.operation) for verdict in self.verdicts)])
         for verdict in self.verdicts:
-            out.append(f"{verdict.operation:<{name}}  {_paint(verdict, colour)}  {_counts(verdict)}".rstrip())
+            out.append(f"{verdict.operation:<{name}}  {_paint(verdict, colour)}  {verdict.counts()}".rstrip())
             for line in verdict.lines():
                 out += textwrap.wrap(line, width, initial_indent="    ", subsequent_indent="        ")
             out += [""] * (not verdict.fine)
@@ -143,61 +151,21 @@ class Report:
 
     def markdown(self) -> str:
         """For a pull request or a page."""
-        out = [f"# npscore conformance, {self.dtype}", "", self.summary(), ""]
-        out += ["| operation | verdict | cases | worst digits | median digits |", "|---|---|---|---|---|"]
-        for verdict in self.verdicts:
-            worst, middle = digits_of(verdict)
-            out.append(f"| {verdict.operation} | {verdict.title} | {_counts(verdict)} | {worst} | {middle} |")
-        for verdict in self.verdicts:
-            if lines := list(verdict.lines()):
-                out += [
-                    "",
-                    f"## {verdict.operation}: {verdict.title}",
-                    "",
-                    *(f"- {_escaped(line)}" for line in lines),
-                ]
-        out += ["", "| family | cases | worst digits | median digits |", "|---|---|---|---|"]
-        out += [
-            f"| {f} | {n} | {worst:.1f} | {middle:.1f} |" for f, (n, worst, middle) in self.families().items()
-        ]
-        return "\n".join(out) + "\n"
+        return forms.markdown(self)
 
     def json(self) -> str:
         """For programs: all of it, one case a line."""
-        cases = ",\n".join(json.dumps(_case_record(grade), ensure_ascii=False) for grade in self.cases)
-        head = {
-            "format": "npscore-conformance-report",
-            "version": 1,
-            "dtype": self.dtype,
-            "exit_code": self.exit_code,
-            "summary": self.summary(),
-            "families": {f: dict(zip(("cases", "worst", "median"), v)) for f, v in self.families().items()},
-            "verdicts": [_verdict_record(verdict) for verdict in self.verdicts],
-        }
-        return json.dumps(head, ensure_ascii=False, indent=1)[:-2] + f',\n "cases": [\n{cases}\n]\n}}\n'
+        return forms.as_json(self)
 
     def junit(self) -> str:
-        """For CI: a test suite per operation, a test per case."""
-        root = ElementTree.Element("testsuites", name=f"npscore conformance {self.dtype}")
-        for verdict in self.verdicts:
-            bad = [] if verdict.fine else [g for g in verdict.grades if g.status == "graded" and not g.passed]
-            counts = {"tests": len(verdict.grades), "failures": len(bad), "errors": verdict.count("errored")}
-            attributes = {
-                key: str(value) for key, value in {**counts, "skipped": verdict.count("skipped")}.items()
-            }
-            suite = ElementTree.SubElement(root, "testsuite", name=verdict.operation, **attributes)
-            for grade in verdict.grades:
-                _junit_case(suite, verdict, grade, grade in bad)
-            if lines := list(verdict.lines()):
-                ElementTree.SubElement(suite, "system-out").text = _printable("\n".join(lines))
-        ElementTree.indent(root)
-        return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+        """For CI, JUnit's XML: a test suite per operation, a test per case."""
+        return forms.junit(self)
 
 
 def finding_lines(finding: Finding, operation: str) -> Iterator[str]:
     """What was named, why, and what to do."""
     first, tag = finding.mistakes[0], right_tag(finding.mistakes[0].equation, operation)
-    cases = f"{len(finding.cases)} cases"
+    cases = plural(len(finding.cases))
     times = f", times {finding.factor} in loss and gradient" if finding.factor else ""
     kind = "convention" if first.kind == "convention" else "mistake"
     yield f"{kind}: {first.title}{times} [{first.id}], explains {cases}"
@@ -211,6 +179,11 @@ def finding_lines(finding: Finding, operation: str) -> Iterator[str]:
         yield f"or, not to be told apart by these answers: {other.title} [{other.id}], {other.wrong}"
 
 
+def plural(count: int) -> str:
+    """1 case, 2 cases."""
+    return f"{count} case" + "s" * (count != 1)
+
+
 #: the equation of each loss; entries that concern several name one of them
 LOSSES = {"esm": "eq-2.1", "ism": "eq-2.2", "ssm": "eq-7.1", "ssm_vr": "eq-7.2", "dsm": "eq-8.1"}
 
@@ -222,7 +195,7 @@ def right_tag(equation: str, operation: str) -> str:
 
 def unknown_lines(unknown: Unknown) -> Iterator[str]:
     """What can be said without a name."""
-    yield f"{len(unknown.cases)} cases that nothing in the catalogue explains ({_few(unknown.cases)})"
+    yield f"{plural(len(unknown.cases))} that nothing in the catalogue explains ({_few(unknown.cases)})"
     low, high = unknown.spread
     if unknown.residual < 1e-3 and math.isclose(low, high, rel_tol=1e-2):
         yield f"all are {unknown.scale:.6g} times the certified numbers: no constant that is known here"
@@ -246,20 +219,6 @@ def unknown_lines(unknown: Unknown) -> Iterator[str]:
         )
 
 
-def digits_of(verdict: Verdict) -> tuple[str, str]:
-    """Worst and median digits of an operation's cases, as text."""
-    values = [grade.worst for grade in verdict.grades if grade.digits]
-    return (f"{min(values):.1f}", f"{median(values):.1f}") if values else ("", "")
-
-
-def _counts(verdict: Verdict) -> str:
-    graded, parts = verdict.count("graded"), []
-    if graded:
-        parts.append(f"{verdict.count('passed')}/{graded} pass, {verdict.count('gold')} gold")
-    parts += [f"{verdict.count(s)} {s}" for s in ("skipped", "errored") if verdict.count(s)]
-    return ", ".join(parts)
-
-
 def _paint(verdict: Verdict, colour: bool) -> str:
     padded = f"{verdict.title:<10}"
     return f"\x1b[{COLOURS[verdict.status]}m{padded}\x1b[0m" if colour else padded
@@ -268,64 +227,3 @@ def _paint(verdict: Verdict, colour: bool) -> str:
 def _few(ids: Iterable[str], most: int = 3) -> str:
     ids = list(ids)
     return ", ".join(ids[:most]) + (", …" if len(ids) > most else "")
-
-
-def _escaped(line: str) -> str:
-    return line.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
-
-
-def _printable(text: str) -> str:
-    """Without the control characters that XML has no way to write."""
-    return "".join(c for c in text if c in "\n\t" or (c.isprintable() and ord(c) < 0xFFFE) or ord(c) == 0x20)
-
-
-def _case_record(grade: CaseGrade) -> dict[str, Any]:
-    record = {
-        "id": grade.id,
-        "operation": grade.operation,
-        "status": grade.status,
-        "passed": grade.passed,
-        "gold": grade.gold,
-    }
-    digits = {name: round(value, 2) for name, value in grade.digits.items()}
-    return {**record, "digits": digits, "wrong": list(grade.wrong), "reason": grade.reason}
-
-
-def _verdict_record(verdict: Verdict) -> dict[str, Any]:
-    unknown = verdict.unknown
-    return {
-        "operation": verdict.operation,
-        "status": verdict.status,
-        "fine": verdict.fine,
-        "declared": verdict.passed_as,
-        "cases": {s: verdict.count(s) for s in ("graded", "passed", "gold", "skipped", "errored")},
-        "findings": [
-            {"ids": list(f.ids), "factor": f.factor, "cases": list(f.cases), **f.mistakes[0].record()}
-            for f in verdict.findings
-        ],
-        "unknown": None if unknown is None else _finite({**unknown._asdict(), "cases": list(unknown.cases)}),
-        "text": list(verdict.lines()),
-    }
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _junit_case(suite: ElementTree.Element, verdict: Verdict, grade: CaseGrade, failed: bool) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=f"npscore.{verdict.operation}", name=grade.id)
-    if grade.status == "skipped":
-        ElementTree.SubElement(case, "skipped", message=_printable(grade.reason))
-    elif grade.status == "errored":
-        ElementTree.SubElement(case, "error", message=_printable(grade.reason))
-    elif failed:
-        wrong = ", ".join(
-            f"{name} {grade.digits[name]:.1f} digits" for name in grade.wrong if name in grade.digits
-        )
-        names = ", ".join(verdict.mistakes) or verdict.status
-        ElementTree.SubElement(case, "failure", message=_printable(f"{names}: {wrong or grade.reason}"))

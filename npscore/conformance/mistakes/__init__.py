@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import json
 
-from . import activations, conventions, densities, explicit, implicit, networks, samplers
+from . import (
+    activations,
+    conventions,
+    densities,
+    expectations,
+    explicit,
+    implicit,
+    laws,
+    mixtures,
+    networks,
+    samplers,
+)
 from .base import NETWORK, RIGHT, Answer, Decoded, Mistake
 
-_MODULES = (implicit, explicit, networks, samplers, densities, activations)
+_MODULES = (implicit, explicit, networks, samplers, laws, densities, mixtures, expectations, activations)
 ENTRIES: tuple[Mistake, ...] = (
     *conventions.CONVENTIONS,
     *(mistake for module in _MODULES for mistake in module.MISTAKES),

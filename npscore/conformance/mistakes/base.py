@@ -164,3 +164,19 @@ def changed(case: Any, answer: Answer, digits: float = 13.0) -> Answer:
         if not (np.abs(value - certified[name]) <= bound).all():
             return answer
     return {}
+
+
+def signed(**signs: float) -> Predict:
+    """The certified blocks, some of them times a constant."""
+    return lambda case: changed(case, {name: c * case.expected()[name] for name, c in signs.items()})
+
+
+def for_density(names: tuple[str, ...], compute: Callable[[Any, Answer], Answer]) -> Predict:
+    """A prediction for densities of these names only."""
+
+    def predict(case: Any) -> Answer:
+        if case.model["density"] not in names:
+            return {}
+        return changed(case, compute(case, case.inputs("float64")), digits=11)
+
+    return predict
