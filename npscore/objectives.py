@@ -43,11 +43,15 @@ def esm(
         target = call_score(target_score, x, "target_score", finite=True)
     else:
         target = as_shaped(target_score, "target_score", x.shape)
-    w = as_weights(weights, len(x), x.dtype)
-    s, pullback = model.score_vjp(x)
-    residual = s - target  # (n, d)
-    per_sample = _finite(0.5 * _dots(residual, residual))  # eq-2.1
-    return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
+    w = _weights(weights, x, model)
+
+    def part(b: slice) -> LossGrad:
+        s, pullback = model.score_vjp(x[b])
+        residual = s - target[b]  # (n, d)
+        per_sample = _finite(0.5 * _dots(residual, residual))  # eq-2.1
+        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * residual), per_sample)
+
+    return _sum_over_blocks(part, len(x), model, "score")
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -58,10 +62,14 @@ def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
     Can be negative, and is unbounded below on rounded data. Source: Hyvärinen 2005, eq. 4.
     """
     x = as_batch(x, "x", d=_dimension(model))
-    w = as_weights(weights, len(x), x.dtype)
-    s, div, pullback = model.divergence_vjp(x)
-    per_sample = _finite(0.5 * _dots(s, s) + div)  # eq-2.2
-    return LossGrad(w @ per_sample, pullback(w[:, None] * s, w), per_sample)
+    w = _weights(weights, x, model)
+
+    def part(b: slice) -> LossGrad:
+        s, div, pullback = model.divergence_vjp(x[b])
+        per_sample = _finite(0.5 * _dots(s, s) + div)  # eq-2.2
+        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, w[b]), per_sample)
+
+    return _sum_over_blocks(part, len(x), model, "divergence")
 
 
 def ism_values(model: ScoreModel, x: Any) -> Array:
@@ -78,12 +86,17 @@ def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     E[v vᵀ] = I. Source: Song, Garg, Shi and Ermon 2019, eq. 8.
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
-    s, q, pullback = model.quadratic_form_vjp(x, probes)
-    vs = _dots(probes, s)  # (m, n)
-    per_sample = _finite((0.5 * vs * vs + q).mean(axis=0))  # eq-7.1
-    share = w / len(probes)  # (n,)
-    ds = share[:, None] * (vs[..., None] * probes).sum(axis=0)
-    return LossGrad(w @ per_sample, pullback(ds, np.broadcast_to(share, q.shape)), per_sample)
+
+    def part(b: slice) -> LossGrad:
+        v = probes[:, b]
+        s, q, pullback = model.quadratic_form_vjp(x[b], v)
+        vs = _dots(v, s)  # (m, n)
+        per_sample = _finite((0.5 * vs * vs + q).mean(axis=0))  # eq-7.1
+        share = w[b] / len(v)  # (n,)
+        ds = share[:, None] * (vs[..., None] * v).sum(axis=0)
+        return LossGrad(w[b] @ per_sample, pullback(ds, np.broadcast_to(share, q.shape)), per_sample)
+
+    return _sum_over_blocks(part, len(x), model, "quadratic_form", len(probes))
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -95,10 +108,14 @@ def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     vectors give the trace exactly. Source: Song, Garg, Shi and Ermon 2019, eq. 9; Hutchinson 1989.
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
-    s, q, pullback = model.quadratic_form_vjp(x, probes)
-    per_sample = _finite(0.5 * _dots(s, s) + q.mean(axis=0))  # eq-7.2, eq-7.3
-    dq = np.broadcast_to(w / len(probes), q.shape)
-    return LossGrad(w @ per_sample, pullback(w[:, None] * s, dq), per_sample)
+
+    def part(b: slice) -> LossGrad:
+        s, q, pullback = model.quadratic_form_vjp(x[b], probes[:, b])
+        per_sample = _finite(0.5 * _dots(s, s) + q.mean(axis=0))  # eq-7.2, eq-7.3
+        dq = np.broadcast_to(w[b] / len(probes), q.shape)
+        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, dq), per_sample)
+
+    return _sum_over_blocks(part, len(x), model, "quadratic_form", len(probes))
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -112,16 +129,42 @@ def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) 
     x = as_batch(x, "x", d=_dimension(model))
     noise = as_shaped(noise, "noise", x.shape)
     sigma = _as_sigma(sigma, len(x))
-    w = as_weights(weights, len(x), x.dtype)
-    s, pullback = model.score_vjp(x + sigma * noise)
-    residual = s + noise / sigma  # (n, d)
-    per_sample = _finite(0.5 * _dots(residual, residual))  # eq-8.1
-    return LossGrad(w @ per_sample, pullback(w[:, None] * residual), per_sample)
+    w = _weights(weights, x, model)
+    noisy, target = x + sigma * noise, -noise / sigma  # (n, d) each
+
+    def part(b: slice) -> LossGrad:
+        s, pullback = model.score_vjp(noisy[b])
+        residual = s - target[b]  # (n, d)
+        per_sample = _finite(0.5 * _dots(residual, residual))  # eq-8.1
+        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * residual), per_sample)
+
+    return _sum_over_blocks(part, len(x), model, "score")
 
 
 def _dots(a: Array, b: Array) -> Array:
     """The dot products of rows: aᵢ·bᵢ over the last axis."""
     return np.einsum("...d,...d->...", a, b)
+
+
+def _weights(weights: Any, x: Array, model: Any) -> Array:
+    """w (n,), where it is the mean in the widest type of rows and parameters."""
+    return as_weights(weights, len(x), np.result_type(x.dtype, getattr(model, "dtype", x.dtype)))
+
+
+def _sum_over_blocks(
+    part: Callable[[slice], LossGrad], n: int, model: Any, primitive: str, probes: int = 1
+) -> LossGrad:
+    """A loss is a sum over rows, and so is its gradient: ``part`` of n rows, as many at a time as the model likes."""
+    rows = model.rows_at_once(primitive, probes) if hasattr(model, "rows_at_once") else n
+    if n <= rows:
+        return part(slice(None))
+    loss, grad, per_sample = part(slice(rows))
+    per_sample = [per_sample]
+    for start in range(rows, n, rows):
+        more = part(slice(start, start + rows))
+        loss, grad = loss + more.loss, grad + more.grad
+        per_sample.append(more.per_sample)
+    return LossGrad(loss, grad, np.concatenate(per_sample))
 
 
 def _finite(per_sample: Array) -> Array:
@@ -142,7 +185,7 @@ def _sliced_arguments(model: Any, x: Any, v: Any, weights: Any) -> tuple[Array, 
         raise ValueError(
             f"v must have shape {x.shape} or (m, {x.shape[0]}, {x.shape[1]}), got shape {v.shape}"
         )
-    return x, v.reshape(-1, *x.shape), as_weights(weights, len(x), x.dtype)
+    return x, v.reshape(-1, *x.shape), _weights(weights, x, model)
 
 
 def _as_sigma(sigma: Any, n: int) -> Union[float, Array]:

@@ -160,13 +160,13 @@ def test_memory_does_not_grow_with_the_batch(hidden, monkeypatch):
     # The blocks' results, the arrays they are joined to, and the private copies of x and v.
     outputs = 2 * (x.nbytes + ones.nbytes) + 2 * x.nbytes
     unblocked = 8 * len(x) * 2 * sum(hidden)  # φ and φ′ alone
-    assert outputs + 3 * 8 * 2**15 < unblocked / 4
+    assert outputs + 5 * 8 * 2**15 < unblocked / 4
     for run in (
         lambda: model.divergence_vjp(x)[-1](x, ones),
         lambda: model.quadratic_form_vjp(x, case.v)[-1](x, ones[None, :]),
         lambda: model.divergence(x),
     ):
-        assert peak(run) < outputs + 3 * 8 * 2**15
+        assert peak(run) < outputs + 5 * 8 * 2**15
 
 
 # ---- types and immutability --------------------------------------------------------------------------

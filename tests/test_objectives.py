@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from strategies import OBJECTIVES, cases, gradient_error, make_case, sign_vectors
 
 import npscore as ns
+from npscore.models import _backprop, base, mlp
 
 #: ℓ of one row from s (d,) and J (d, d): its target, its probes v (m, d), its noise and σ.
 FORMULAS = {
@@ -177,3 +178,30 @@ def test_a_complex_target_for_real_x_is_refused():
     case = make_case(0, d=3, hidden=(4,), n=5, m=2)
     with pytest.raises(TypeError, match="must hold real numbers"):
         ns.esm(case.model, case.x, lambda x: x * 1j)
+
+
+@pytest.mark.parametrize("block_numbers", [1, 300])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_many_rows_are_summed_in_blocks_each_run_forward_once(name, block_numbers, monkeypatch):
+    case = make_case(12, hidden=(5, 4), n=23, m=3)
+    whole, forwards = OBJECTIVES[name](case.model, case), []
+    monkeypatch.setattr(base, "BLOCK_NUMBERS", block_numbers)
+    monkeypatch.setattr(
+        mlp, "forward", lambda *a, **k: forwards.append(len(a[2])) or _backprop.forward(*a, **k)
+    )
+    loss, grad, per_sample = OBJECTIVES[name](case.model, case)
+    assert len(forwards) > 1 and sum(forwards) == 23
+    np.testing.assert_allclose(loss, whole.loss, rtol=1e-13)
+    np.testing.assert_allclose(per_sample, whole.per_sample, rtol=1e-12)
+    assert gradient_error(case.model, grad, whole.grad) < 1e-13
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_float32_rows_are_weighted_in_the_model_s_float64(name):
+    """1/n is no float32: rounded to one, the loss of a float64 model was off by 5e-8."""
+    case = make_case(13, n=7)
+    case = case._replace(
+        weights=None, **{k: getattr(case, k).astype(np.float32) for k in ("x", "noise", "v", "target")}
+    )
+    loss, _, per_sample = OBJECTIVES[name](case.model, case)
+    np.testing.assert_allclose(loss, per_sample.astype(np.float64).mean(), rtol=1e-14)

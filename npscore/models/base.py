@@ -27,8 +27,9 @@ from ._blocks import map_blocks, vjp_blocks
 Array = np.ndarray
 Pullback = Callable[..., Array]
 
-#: Numbers that the intermediates of one block of rows may hold (2**24 float64 are 128 MB).
-BLOCK_NUMBERS = 2**24
+#: Numbers that the intermediates of one block of rows hold (2**22 float64 are 32 MB), or up to four times as many
+#: where that were fewer than ``FEW_ROWS``: a block's gradient is worth adding only for so many rows.
+BLOCK_NUMBERS, FEW_ROWS = 2**22, 1024
 
 
 class Layer(NamedTuple):
@@ -194,6 +195,15 @@ class ScoreModel(ABC):
         """The same for a row of ``_divergence_vjp``: here, for d directions together."""
         return self.d * self._numbers
 
+    def rows_at_once(self, primitive: str, probes: int = 1) -> int:
+        """How many rows ``score_vjp``, ``divergence_vjp`` or ``quadratic_form_vjp`` works on at a time.
+
+        ``primitive`` is that name without "_vjp". A sum over more rows is best taken in blocks of so many: asked for
+        all at once, a primitive walks through such blocks too, but its pullback must run each forward again.
+        """
+        numbers = self._trace_numbers if primitive == "divergence" else probes * self._numbers
+        return self._rows_per_block(numbers)
+
     # ---- the border and the blocks ---------------------------------------------------------------
 
     def _input(self, x: Any) -> Array:
@@ -201,7 +211,7 @@ class ScoreModel(ABC):
 
     def _rows_per_block(self, numbers: int) -> int:
         """How many rows of so many numbers each to work on at a time."""
-        return max(1, BLOCK_NUMBERS // numbers)
+        return max(1, BLOCK_NUMBERS // numbers, min(FEW_ROWS, 4 * BLOCK_NUMBERS // numbers))
 
     def _primitive(
         self,
