@@ -215,3 +215,14 @@ def test_npscore_passes_its_own_cases_gold_on_95_percent(dtype):
     graded = [grade_ for grade_ in report.cases if grade_.status == "graded"]
     assert report.exit_code == 0, report.text()
     assert len(graded) >= 0.9 * len(cases) and sum(grade_.gold for grade_ in graded) >= 0.95 * len(graded)
+
+
+def test_wild_answers_are_graded_without_a_warning():
+    wild = (np.nan, np.inf, 1e308, 0.0, 5e-324)
+    cases = CASES[: len(wild)]
+    answers = {c.id: {k: np.full(v.shape, w) for k, v in c.expected().items()} for c, w in zip(cases, wild)}
+    report = grade(answers, cases=cases)
+    assert report.verdicts[0].status == "unknown" and sum(grade_.passed for grade_ in report.cases) == 0
+    for text in (report.text(), report.markdown(), report.junit(), report.json()):
+        assert "nan times" not in text
+    json.loads(report.json(), parse_constant=lambda c: pytest.fail(f"{c} is no JSON"))

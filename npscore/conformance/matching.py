@@ -113,6 +113,7 @@ def size_of(case: Any) -> tuple[int, int]:
     return 1, int(case.model.get("d", 1))
 
 
+@np.errstate(all="ignore")
 def best_scale(yours: Answer, certified: Answer) -> tuple[float, float]:
     """(c, residual): yours ≈ c · certified by least squares over the judged blocks, each in units of its own size."""
     blocks = [name for name in judged(yours) if name in certified and np.isfinite(yours[name]).all()]

@@ -98,6 +98,7 @@ CONVENTIONS = [
         "½‖σ s + ε‖²: with one σ only a constant; with several it balances the noise levels (Song and Ermon 2019, "
         "λ(σ) = σ²). The certified loss has no weighting in this case.",
         'Declare the convention "sigma2-weighting", or use the cases flagged sigma2-weighted.', kind="convention",
+        seen=("anneal_dsm_score_estimation in ermongroup/ncsn, anneal_power=2",),
     ),
     entry(
         "noise-prediction", "dsm", "ε-prediction, summed", "2σ² ℓ = ‖σ s + ε‖²", "eq-8.1",

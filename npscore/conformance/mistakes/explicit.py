@@ -188,6 +188,7 @@ MISTAKES = [
         "weighting-sigma4", "dsm", "weighted by σ⁴", "σ⁴ ℓ", "eq-8.5", _weighted(4.0),
         "σ² applied to the residual before the square: the small noise levels, where the detail is, hardly count.",
         "σ² on the square, or σ on the residual.",
+        seen=("dsm of an energy in ermongroup/ncsn: ½‖σ²s + σε‖², with one σ (only a factor there)",),
     ),
     entry(
         "weighting-inverse", "dsm", "divided by σ²", "ℓ/σ²", "eq-8.5", _weighted(-2.0),

@@ -155,12 +155,13 @@ MISTAKES = [
         "E vvᵀ = I/d: for SSM-VR the trace is over d and the minimum is the true score over d; for SSM only a "
         "factor.",
         "Use the probes as given: N(0, I) or signs, E vvᵀ = I.",
-        seen=("the loop of ermongroup/sliced_score_matching quoted in its issue 3",),
+        seen=("sliced_score_estimation in ermongroup/sliced_score_matching (SSM: only a factor there; not its VR form)",),
     ),
     entry(
         "sphere-probes", SLICED, "probes scaled to length √d", "√d v/‖v‖", "eq-7.3",
         objective(**_probes(lambda v: _unit(v) * np.sqrt(v.shape[-1]))),
         "Unbiased as well, but not the probes that were given: other numbers.", "Use the probes as given.",
+        seen=("noise_type='sphere' in ermongroup/sliced_score_matching, a law of its own (on purpose)",),
     ),
     entry(
         "probes-summed", SLICED, "sum over probes for their mean", "Σₘ vᵀJv", "eq-7.3",
