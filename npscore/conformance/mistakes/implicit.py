@@ -155,7 +155,7 @@ MISTAKES = [
         "E vvᵀ = I/d: for SSM-VR the trace is over d and the minimum is the true score over d; for SSM only a "
         "factor.",
         "Use the probes as given: N(0, I) or signs, E vvᵀ = I.",
-        seen=("sliced_score_estimation in ermongroup/sliced_score_matching (SSM: only a factor there; not its VR form)",),
+        seen=("sliced_score_estimation in ermongroup/sliced_score_matching (only a factor there; not its VR form)",),
     ),
     entry(
         "sphere-probes", SLICED, "probes scaled to length √d", "√d v/‖v‖", "eq-7.3",
