@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from importlib import resources
 from itertools import islice
 
@@ -219,3 +220,16 @@ def test_all_seeds_and_both_types():
     import independent_run
 
     assert independent_run.main() == 0
+
+
+def test_a_mistake_beside_ignored_sample_weights_is_named_with_both():
+    answers = {}
+    for case in ISM:
+        unweighted = replace(case, arrays={k: v for k, v in case.arrays.items() if k != "weights"})
+        answers[case.id] = planted_answer("trace-detached", unweighted, "float64")
+    found = verdict(answers, ISM)
+    assert [(f.ids, f.ignoring) for f in found.findings] == [
+        (("trace-detached",), False),
+        (("trace-detached",), True),
+    ]
+    assert found.unknown is None and "sample weights and weighting ignored" in "\n".join(found.lines())

@@ -9,7 +9,7 @@ entry leaves unexplained goes to the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from .answers import Array
 from .digits import Answer, CaseGrade
 from .matching import BETTER, SLACK, Failure, Predictions, Target, best_scale, judged, size_of
-from .mistakes import Mistake, for_operation
+from .mistakes import NETWORK, Mistake, for_operation
 
 CASES = 3  # an entry must explain so many
 
@@ -51,11 +51,12 @@ class Finding:
     cases: tuple[str, ...]
     digits: float  # the worst agreement over those cases
     factor: str = ""
+    ignoring: bool = False  # sample weights and σ² weighting, on top of it
 
     @property
     def convention(self) -> bool:
         """Whether all the entries are conventions, not mistakes."""
-        return all(mistake.kind == "convention" for mistake in self.mistakes)
+        return not self.ignoring and all(mistake.kind == "convention" for mistake in self.mistakes)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -77,17 +78,22 @@ class Unknown(NamedTuple):
 def diagnose(
     operation: str, failures: Sequence[Failure], dtype: str, predictions: Optional[Predictions] = None
 ) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
-    """(findings, failures that none of them explains): entry by entry, then (for losses) entries times a constant."""
+    """(findings, failures that none of them explains): entry by entry, then (for losses) entries times a constant,
+    then both with the case's sample weights and weighting ignored.
+    """
     predictions = predictions or Predictions()
     candidates = for_operation(operation)
     failures = [failure._replace(case=predictions.decoded(failure.case)) for failure in failures]
     findings: list[Finding] = []
-    for scaled in (False, True):
-        while len(failures) >= CASES and not (scaled and not Target.of(failures[0]).whole):
-            finding = _best(_table(candidates, failures, dtype, predictions, scaled), failures)
+    for ignoring, scaled in ((False, False), (False, True), (True, False), (True, True)):
+        if (scaled or ignoring) and not (failures and Target.of(failures[0]).whole):
+            break
+        while len(failures) >= CASES and (operation in NETWORK or not ignoring):
+            finding = _best(_table(candidates, failures, dtype, predictions, scaled, ignoring), failures)
             if finding is None:
                 break
-            findings.append(finding)
+            findings.append(replace(finding, ignoring=ignoring))
+            finding = findings[-1]
             failures = [_rest(failure, finding, predictions) for failure in failures]
             failures = [
                 failure for failure in failures if set(failure.grade.wrong) & set(judged(failure.answer))
@@ -121,6 +127,7 @@ def _table(
     dtype: str,
     predictions: Predictions,
     scaled: bool,
+    ignoring: bool,
 ) -> Table:
     """For every entry (and constant) the agreement with what is wrong: (cases, wrong blocks), −inf where it is silent.
 
@@ -130,7 +137,7 @@ def _table(
     targets = [Target.of(failure) for failure in failures]
     names = tuple(dict.fromkeys(name for target in targets for name in target.units))
     for mistake in candidates:
-        predicted = [predictions(mistake, failure.case) for failure in failures]
+        predicted = [predictions(mistake, failure.case, ignoring) for failure in failures]
         if not any(predicted):
             continue
         factors = _recognised(failures, predicted) if scaled else {"": None}

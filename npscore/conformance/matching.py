@@ -10,7 +10,7 @@ import numpy as np
 
 from .answers import Array
 from .digits import CAP, PASS, Answer, CaseGrade
-from .mistakes import Decoded, Mistake
+from .mistakes import Decoded, Mistake, Plain
 
 BETTER = 2.0  # digits, than any other entry
 SLACK = 1.0  # digits, below the threshold for passing
@@ -29,7 +29,8 @@ class Predictions:
 
     def __init__(self) -> None:
         self._cases: dict[int, Decoded] = {}
-        self._kept: dict[tuple[str, int], Answer] = {}
+        self._plain: dict[int, Plain] = {}
+        self._kept: dict[tuple[str, int, bool], Answer] = {}
 
     def decoded(self, case: Any) -> Decoded:
         """The case with its arrays decoded once."""
@@ -39,12 +40,20 @@ class Predictions:
             self._cases[id(case)] = Decoded(case)  # which holds the case, so that its id() stays its own
         return self._cases[id(case)]
 
-    def __call__(self, mistake: Mistake, case: Any) -> Answer:
+    def __call__(self, mistake: Mistake, case: Any, ignoring: bool = False) -> Answer:
+        """The entry's answer; with ``ignoring``, of somebody who does not look at weights and weighting either."""
         case = self.decoded(case)
-        key = mistake.id, id(case.case)
+        key = mistake.id, id(case.case), ignoring
         if key not in self._kept:
-            self._kept[key] = mistake.answer(case)
+            self._kept[key] = self._ignoring(mistake, case) if ignoring else mistake.answer(case)
         return self._kept[key]
+
+    def _ignoring(self, mistake: Mistake, case: Decoded) -> Answer:
+        if not Plain.differs(case):
+            return {}
+        if id(case) not in self._plain:
+            self._plain[id(case)] = Plain(case)
+        return mistake.answer(self._plain[id(case)])
 
 
 def judged(answer: Answer) -> tuple[str, ...]:

@@ -167,6 +167,8 @@ def finding_lines(finding: Finding, operation: str) -> Iterator[str]:
     first, tag = finding.mistakes[0], right_tag(finding.mistakes[0].equation, operation)
     cases = plural(len(finding.cases))
     times = f", times {finding.factor} in loss and gradient" if finding.factor else ""
+    if finding.ignoring:
+        times += ", and the case's sample weights and weighting ignored"
     kind = "convention" if first.kind == "convention" else "mistake"
     yield f"{kind}: {first.title}{times} [{first.id}], explains {cases}"
     yield f"yours:  {first.wrong}" + (f", times {finding.factor}" if finding.factor else "")

@@ -21,6 +21,7 @@ from . import (
     samplers,
 )
 from .base import NETWORK, RIGHT, Answer, Decoded, Mistake
+from .network import Plain
 
 _MODULES = (implicit, explicit, networks, samplers, laws, densities, mixtures, expectations, activations)
 ENTRIES: tuple[Mistake, ...] = (
@@ -53,6 +54,7 @@ __all__ = [
     "Answer",
     "Decoded",
     "Mistake",
+    "Plain",
     "catalogue_json",
     "for_operation",
 ]

@@ -14,7 +14,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ... import activations
-from .base import Answer, Array, Predict, changed
+from .base import Answer, Array, Decoded, Predict, changed
 
 Jets = Callable[[Array], tuple[Array, ...]]
 Formula = Callable[["Terms"], Array]
@@ -213,6 +213,35 @@ def _nudged(array: Array, index: Any) -> Array:
 
 def _moved(formula: Formula, t: Terms) -> Array:
     return np.imag(formula(t)) / STEP
+
+
+class Plain(Decoded):
+    """A case as it looks to somebody who ignores its sample weights and its σ² weighting."""
+
+    def __init__(self, case: Decoded):
+        self.case, self._scale = case.case, case.scale()
+        self._inputs = {name: array for name, array in case.inputs().items() if name != "weights"}
+        self._layers = case.layers()
+        self.convention = {**case.convention, "reduction": "mean", "weighting": "none"}
+        self._expected = {name: value for name, value in answer_to(self).items() if name in case.expected()}
+
+    @staticmethod
+    def differs(case: Decoded) -> bool:
+        """Whether the case has anything to ignore."""
+        return "weights" in case.inputs() or case.convention.get("weighting") == "sigma2"
+
+
+def answer_to(case: Any) -> Answer:
+    """The right loss, scores and gradient of a network case."""
+    arrays = case.inputs("float64")
+    net = Pass(case.layers("float64"), jets_of(case, arrays), evaluation_point(case, arrays))
+    t, w = Terms(case, net.x, net.s, net.J, arrays), shares(case, arrays)
+    ds, dJ = cotangents(right, t)
+    grads = net.pullback(w[:, None] * ds, w[:, None, None] * dJ, Faults())
+    answer = {"loss": w @ right(t), "per_sample": right(t), "score": t.s}
+    for l, (dW, db) in enumerate(grads, 1):
+        answer[f"grad.W{l}"], answer[f"grad.b{l}"] = dW, db
+    return answer
 
 
 def objective(
