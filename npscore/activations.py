@@ -33,11 +33,17 @@ def _tanh(z: Array) -> Jet:
     t = np.tanh(z)
     yield t  # eq-6.1
     with np.errstate(over="ignore"):  # 2a may pass the largest float: e is 0 long before
-        e = np.exp(-2.0 * special.fold(z))
+        e = special.fold(z)
+        e *= -2.0
+        np.exp(e, out=e)
     d = 1.0 + e
-    s = 4.0 * e / (d * d)
-    yield s  # eq-6.1: φ′ = s = sech² z
-    yield -2.0 * t * s  # eq-6.1: φ″
+    d *= d
+    e *= 4.0
+    e /= d
+    yield (s := e)  # eq-6.1: φ′ = s = sech² z = 4e/(1 + e)²
+    c = t * s
+    c *= -2.0
+    yield c  # eq-6.1: φ″ = −2ts
     yield s * (6.0 * t * t - 2.0)  # eq-6.1: φ‴
 
 

@@ -43,7 +43,7 @@ MISTAKES = [
     *_table(
         "models/_backprop.py",
         ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ssm_vr]"),
-        ("dropped phi'", "dz = da * run.jets[l - 1][1]", "dz = da", f"{GRADIENTS}[tanh-esm]"),
+        ("dropped phi'", "dz = times(da, run.jets[l - 1][1])", "dz = da", f"{GRADIENTS}[tanh-esm]"),
         ("no gradient of the bias", "dz.sum(axis=0))", "0 * dz.sum(axis=0))", f"{GRADIENTS}[sin-dsm]"),
         ("bias gradient a mean", "dz.sum(axis=0))", "dz.mean(axis=0))", f"{GRADIENTS}[erf-esm]"),
         ("transposed weight forward", "inputs[-1] @ weight.T  # (n", "inputs[-1] @ weight  # (n",
@@ -66,9 +66,9 @@ MISTAKES = [
         "models/_trace.py",
         ("all of J summed, not its diagonal", "(W1 * W2.T).sum(axis=1)", "W1.sum(axis=1) * W2.sum(axis=0)",
          "test_models.py::test_one_hidden_layer_by_hand"),
-        ("dropped phi'' with one hidden layer", "run.jets[0][2] * (ddiv", "0 * (ddiv",
+        ("dropped phi'' with one hidden layer", "times(ddiv[:, None] * c, run.jets[0][2])", "0 * ddiv[:, None] * c",
          f"{GRADIENTS}[tanh-ism]"),
-        ("dropped phi'' of the second layer", "run.jets[1][2] * (ddiv", "0 * (ddiv",
+        ("dropped phi'' of the second layer", "times(ddiv[:, None] * half, run.jets[1][2])", "0 * half",
          f"{DEPTHS}[hidden2-silu]"),
         ("trace divided by d", "q.sum(axis=0), run", "q.mean(axis=0), run",
          f"{DEPTHS}[hidden1-silu]"),
@@ -144,9 +144,9 @@ MISTAKES = [
     ),
     *_table(
         "activations.py",
-        ("the sigmoid's slope for tanh's", "yield s  # eq-6.1", "yield s * (1 - s)  # eq-6.1",
+        ("the sigmoid's slope for tanh's", "yield (s := e)  # eq-6.1", "yield (s := e) * (1 - e)  # eq-6.1",
          f"{GRADIENTS}[tanh-esm]"),
-        ("sign of tanh''", "yield -2.0 * t * s", "yield 2.0 * t * s",
+        ("sign of tanh''", "c *= -2.0", "c *= 2.0",
          f"{GRADIENTS}[tanh-ism]"),
     ),
     *_table(

@@ -14,7 +14,7 @@ from typing import Optional
 
 import numpy as np
 
-from ._backprop import Forward, pull_tangents, push_tangents, unit_vectors
+from ._backprop import Forward, pull_tangents, push_tangents, times, unit_vectors
 from ._ring import chunk, cut, open_ring, rotate, trace_of_ring
 from .base import Array, Layer
 
@@ -41,7 +41,7 @@ def trace_one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
 
     def pullback(ddiv: Array) -> tuple[list[Array], list[Array]]:
         dc = (ddiv @ slope)[:, None]  # (h, 1)
-        dz = run.jets[0][2] * (ddiv[:, None] * c)  # (n, h)
+        dz = times(ddiv[:, None] * c, run.jets[0][2])  # (n, h)
         return [dc * W2.T, (dc * W1).T], [dz]  # eq-5.13
 
     return slope @ c, pullback  # eq-5.11
@@ -60,7 +60,7 @@ def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
         dM = scaled.T @ slope1  # (h2, h1)
         dP = dM * W2
         dW = [dP.T @ W3.T, dM * P, W1.T @ dP.T]
-        dz = [run.jets[0][2] * (scaled @ M), run.jets[1][2] * (ddiv[:, None] * half)]
+        dz = [times(scaled @ M, run.jets[0][2]), times(ddiv[:, None] * half, run.jets[1][2])]
         return dW, dz  # eq-5.14
 
     return np.einsum("nh,nh->n", slope2, half), pullback  # eq-5.12
