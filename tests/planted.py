@@ -212,7 +212,7 @@ MISTAKES = [
     ),
     *_table(
         "datasets/rounding.py",
-        ("jitter a variance, not a deviation", "x + sd * z", "x + np.sqrt(sd) * z",
+        ("jitter a variance, not a deviation", "x + sd * rng", "x + np.sqrt(sd) * rng",
          "test_dequantise.py::test_dequantise_is_x_plus_jitter_times_normal_noise"),
     ),
     *_table(

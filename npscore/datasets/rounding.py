@@ -112,8 +112,12 @@ def dequantise(x: Any, jitter: Any, *, rng: Any) -> Array:
     """
     x = as_batch(x, "x")
     sd = _as_jitter(jitter, x.shape[1]).astype(x.dtype)  # (d,)
-    z = as_rng(rng).standard_normal(x.shape).astype(x.dtype)  # (n, d)
-    return x + sd * z  # eq-9.7
+    return unchecked_dequantise(x, sd, as_rng(rng))  # eq-9.7
+
+
+def unchecked_dequantise(x: Array, sd: Array, rng: np.random.Generator) -> Array:
+    """``dequantise`` of clean (n, d) rows by clean (d,) deviations of their type."""
+    return x + sd * rng.standard_normal(x.shape).astype(x.dtype, copy=False)
 
 
 def comb_ripple(jitter: float, resolution: float) -> float:

@@ -74,7 +74,8 @@ def run_adam(
                     stopped = "patience"
                     break
                 state = validate(problem, train_step(problem, state, rng, record), record)
-                line.update(state.step, _remark(record))
+                if line.enabled:
+                    line.update(state.step, _remark(record))
                 if state.step % save_every == 0:
                     save(state, record)
                 if callback is not None and callback(

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._atomic import PathLike, as_path
 from .._validation import _show, as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
-from ..datasets.rounding import dequantise, warn_if_rounded
+from ..datasets.rounding import dequantise, unchecked_dequantise, warn_if_rounded
 from ..datasets.splitting import train_validation_split
 from ..models.base import ScoreModel
 from ..sharded import Sharded
@@ -174,9 +174,10 @@ def _problem(
     """Split off and perturb the held-out rows, and bind objective and dequantisation."""
     seed = rng.bit_generator.state
     jitter = np.array(settings.jitter, dtype=model.dtype)
+    any_jitter = jitter.any()
 
     def perturb(batch: Array, rng: np.random.Generator) -> Array:
-        return dequantise(batch, jitter, rng=rng) if jitter.any() else batch
+        return unchecked_dequantise(batch, jitter, rng) if any_jitter else batch
 
     drawn = _objective(objective, settings)
     train, held_out = _split(model, x, validation, settings, rng)

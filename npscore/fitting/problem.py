@@ -77,9 +77,12 @@ def first_state(problem: Problem, rng: np.random.Generator) -> State:
 def evaluate(
     problem: Problem, theta: Array, batch: Optional[Array], rng: np.random.Generator, step: int
 ) -> tuple[float, Array, float]:
-    """The loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged."""
+    """The loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged.
+
+    θ is finite, and nobody's to write to from here on.
+    """
     try:
-        result = problem.objective(problem.model.with_theta(theta), batch, rng)
+        result = problem.objective(problem.model.unchecked_with_theta(theta), batch, rng)
         loss, grad = as_loss_grad(result, theta.shape)
         loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
     except NotFiniteError as error:

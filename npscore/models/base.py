@@ -91,10 +91,15 @@ class ScoreModel(ABC):
 
         Raises ValueError for a wrong shape or a value that is not finite, TypeError for non-numbers.
         """
-        theta = as_shaped(theta, "theta", self._theta.shape, allow_complex=True)
+        return self.unchecked_with_theta(
+            as_shaped(theta, "theta", self._theta.shape, allow_complex=True).copy()
+        )
+
+    def unchecked_with_theta(self, theta: Array) -> ScoreModel:
+        """``with_theta`` of a clean vector, which becomes the model's own: neither checked nor copied."""
         model = object.__new__(type(self))
         model.__dict__.update(self.__dict__)
-        model._set_theta(theta.copy())
+        model._set_theta(theta)
         return model
 
     def unravel(self, vector: Any) -> tuple[Layer, ...]:
