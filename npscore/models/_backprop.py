@@ -67,8 +67,8 @@ def backward(
 
 
 def times(own: Array, other: Array) -> Array:
-    """``own * other``, in the memory of ``own``, which nobody else has, where its type holds the product."""
-    return np.multiply(own, other, out=own if own.dtype == np.result_type(own, other) else None)
+    """``own * other``, in the memory of ``own``, which nobody else has, where both are of one type."""
+    return np.multiply(own, other, out=own if own.dtype == other.dtype else None)
 
 
 def push_tangents(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[Array, Tangents]:

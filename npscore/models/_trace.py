@@ -23,7 +23,8 @@ TracePullback = Callable[[Array], tuple[list[Array], list[Array]]]
 
 def trace(layers: Sequence[Layer], run: Forward) -> tuple[Array, TracePullback]:
     """tr J by the cheapest rule for this depth, in the widest type of parameters and rows throughout."""
-    layers = [Layer(weight.astype(run.s.dtype, copy=False), bias) for weight, bias in layers]
+    if layers[0].weight.dtype != run.s.dtype:
+        layers = [Layer(weight.astype(run.s.dtype), bias) for weight, bias in layers]
     rules = {1: trace_by_directions, 2: trace_one_hidden, 3: trace_two_hidden}
     return rules.get(len(layers), trace_by_ring)(layers, run)
 

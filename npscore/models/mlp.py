@@ -208,7 +208,7 @@ def _checked_dtype(dtype: Any) -> np.dtype:
 def _ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
     """One flat gradient from the layers' gradients, those of the Jacobian's road (weights only) added."""
     parts = [part for layer in gradients for part in layer]
-    flat = np.empty(sum(part.size for part in parts), np.result_type(*parts, *dW))
+    flat = np.empty(sum(part.size for part in parts), np.result_type(*{part.dtype for part in (*parts, *dW)}))
     start = 0
     for index, part in enumerate(parts):
         view = flat[start : start + part.size].reshape(part.shape)
