@@ -21,7 +21,10 @@ Point = tuple[int, tuple[int, ...], int]  # d, hidden widths, batch
 DEPTHS = {1: ("one hidden layer", DATA, "o"), 2: ("two", GAUSSIAN, "^"), 3: ("three", MODEL, "s")}
 AXES = {"d": "dimension d", "width": "width of the hidden layers", "depth": "hidden layers", "batch": "batch"}
 TITLES = {"d": "the dimension", "width": "the width", "depth": "the depth", "batch": "the batch"}
-BLOCK = 2**24  # numbers that npscore lets the intermediates of one block of rows hold
+BLOCK, FEW = (
+    2**22,
+    1024,
+)  # numbers in one block of rows, or four times as many where that were fewer rows than these
 END = 2**20  # and a merged matrix at an end of the ring
 UNIT, CARRIED = (
     250,
@@ -67,7 +70,8 @@ def numbers_held(d: int, hidden: Sequence[int], n: int) -> float:
     if len(hidden) > 2:  # so many directions at a time that the ends' merged matrices keep to END numbers
         k = max(1, min(directions(d, hidden)[0], END // max(hidden) ** 2))
         row, fixed = row + 2 * k * len(hidden[1:]) * max(hidden), fixed + 3 * k * max(hidden) ** 2
-    return min(n * row, BLOCK) + fixed
+    rows = max(BLOCK // row, min(FEW, 4 * BLOCK // row))
+    return min(n, rows) * row + fixed
 
 
 def point(axis: str, depth: int, value: int) -> Point:
