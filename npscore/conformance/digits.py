@@ -1,8 +1,8 @@
 """Correct digits, block by block, and what counts as enough.
 
-An entry has −log₁₀(|yours − certified|/scale) correct digits, where scale is what the number would be if all
-terms of its sums were added in absolute value: an implementation is not blamed for cancellation, nor
-praised for a loose absolute tolerance. A block has as many as its worst entry.
+An entry has −log₁₀(|yours − certified|/scale) correct digits, where scale is the size of the terms of its sums,
+added in the square, published with it: an implementation is not blamed for cancellation, nor praised for a
+loose absolute tolerance. A block has as many as its worst entry.
 """
 
 from __future__ import annotations
