@@ -91,7 +91,9 @@ def test_a_mistake_in_another_language_is_named(file, line, wrong, operation, na
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_pytorch(dtype):
-    asked = [case for case in select("smoke") if not (dtype == "float32" and "not-float32" in case.flags)]
+    # PyTorch's own gelu and tanh′ lose their digits in the tails: what it must pass is all the rest.
+    asked = [case for case in select("smoke") if case.difficulty != "tail"]
+    asked = [case for case in asked if not (dtype == "float32" and "not-float32" in case.flags)]
     right = graded(torch(), asked, dtype)
     assert right == {name: sum(case.operation == name for case in asked) for name in NETWORKS}
 

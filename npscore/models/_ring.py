@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from ._backprop import _outer, _rows
 from .base import Array, Layer
 
 #: Numbers that the merged matrix of an end may hold (2**20 float64 are 8 MB): it bounds the directions at a time.
@@ -156,13 +157,3 @@ def _zeros(ring: Ring, dtype: np.dtype) -> Ring:
 def rotate(items: Sequence[Any], places: int) -> list[Any]:
     """The list from ``places`` on, then what was before."""
     return [*items[places:], *items[:places]]
-
-
-def _rows(t: Array, matrix: Array) -> Array:
-    """``t @ matrix`` over all n·k rows in one matrix product."""
-    return (t.reshape(-1, t.shape[-1]) @ matrix).reshape(*t.shape[:-1], matrix.shape[1])
-
-
-def _outer(left: Array, right: Array) -> Array:
-    """Σ_{n,k} left[n, k, :]ᵀ right[n, k, :]."""
-    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
