@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
+import numpy as np
+
 from ._validation import _show
 
 try:
@@ -30,6 +32,11 @@ def as_executor(value: Any, name: str = "executor") -> Any:
         f"{name} must be None or an executor with a submit method, as in concurrent.futures "
         f"(a process pool, Dask's client.get_executor(), mpi4py's MPIPoolExecutor), got {_show(value)}"
     )
+
+
+def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
+    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
+    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
 
 
 def submit_all(

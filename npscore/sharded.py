@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
-from ._parallel import as_executor, one_blas_thread, submit_all
+from ._parallel import as_executor, draw_words, one_blas_thread, submit_all
 from ._shards import Shard, as_shards
 from ._validation import as_callable, as_count, as_rng
 from .datasets.rounding import dequantise
@@ -100,7 +100,7 @@ class Sharded:
         self._check(model)
         if batch is not None:
             raise ValueError(f"batch must be None: the shards are the rows, got {type(batch).__name__}")
-        plan = self._plan(model, _draw_words(as_rng(rng)))
+        plan = self._plan(model, draw_words(as_rng(rng)))
         jobs = [Job(plan, shard, index) for index, shard in enumerate(self.shards)]
         names = [shard.name for shard in self.shards]
         sent = {"objective": self.objective, "model": model}
@@ -126,7 +126,7 @@ class Sharded:
 
     def streams(self, rng: Any = None) -> list[np.random.Generator]:
         """The random stream of each shard, at its start, that an evaluation with this ``rng`` gives it."""
-        words = _draw_words(as_rng(rng))
+        words = draw_words(as_rng(rng))
         return [_stream(words, index) for index in range(len(self.shards))]
 
     def prepared(self, model: ScoreModel, jitter: Any) -> Sharded:
@@ -241,10 +241,6 @@ def run_job(job: Job) -> tuple[Any, Array]:
             total_loss.add(loss, *share)
             total_grad.add(grad, *share)
     return total_loss.rounded(), total_grad.rounded()
-
-
-def _draw_words(rng: np.random.Generator) -> tuple[int, ...]:
-    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
 
 
 def _stream(words: tuple[int, ...], index: int) -> np.random.Generator:

@@ -167,10 +167,13 @@ MISTAKES = [
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
     ),
     *_table(
-        "samplers/_noise.py",
-        ("one stream for all blocks", "spawn_key=(i,)", "spawn_key=(0,)", f"{STREAMS}[float64-10000-10]"),
+        "_parallel.py",
         ("the same streams in every run", "return tuple(rng.", "return tuple(np.random.default_rng(0).",
          "test_samplers.py::test_a_generator_moves_on_by_four_words_a_run"),
+    ),
+    *_table(
+        "samplers/_noise.py",
+        ("one stream for all blocks", "spawn_key=(i,)", "spawn_key=(0,)", f"{STREAMS}[float64-10000-10]"),
         ("Box-Muller without its 2", "r *= _f(-2)", "r *= _f(-1)", WORDS, NORMAL),
         ("Box-Muller, half a turn", "_f(2 * np.pi * 2.0**-32)", "_f(np.pi * 2.0**-32)", WORDS, NORMAL),
         ("Box-Muller, one number for both", "np.cos(theta, out=theta)", "np.sin(theta, out=theta)", WORDS, NORMAL),

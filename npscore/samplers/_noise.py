@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .._parallel import draw_words
 from .._validation import Array, as_count, as_rng
 
 # Measured: smaller blocks spend their time between NumPy's loops, larger ones fall out of the cache, first in
@@ -70,11 +71,6 @@ def make_block(rows: slice, d: int, words: tuple[int, ...], i: int) -> Block:
     """Block number i of a run, its stream ``SeedSequence(words).spawn(k)[i]`` at the start."""
     seed = np.random.SeedSequence(words, spawn_key=(i,))
     return Block(rows, (rows.stop - rows.start, d), np.random.Generator(np.random.SFC64(seed)))
-
-
-def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
-    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
-    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
 
 
 def fill_standard_normal(rng: np.random.Generator, z: Array) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._parallel import as_executor, one_blas_thread, submit_all
+from .._parallel import as_executor, draw_words, one_blas_thread, submit_all
 from .._progress import Progress
 from .._validation import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
 from ._blocks import Job, Plan, States, Walk, coefficients, empty_states, make_jobs, make_walks, run_job
@@ -23,7 +23,6 @@ from ._chains import (
     read_only,
     states_from,
 )
-from ._noise import draw_words
 
 LOOK_EVERY = 64  # steps of all blocks between two looks at what has diverged and at the progress line
 
