@@ -125,6 +125,22 @@ def test_sizes_grow_by_cancellation_only():
     assert float((big * small).size) == 1e6
 
 
+def test_derivatives_count_the_terms_of_their_textbook_forms():
+    """tanh′(10) is 8e-9, as 1 − t² a difference of ones; sin′ is a cosine and no difference at all."""
+    with localcontext() as context:
+        context.prec = 60
+        z = Sized(Decimal(10))
+        tanh, gelu, sine = (functions.jet(name) for name in ("tanh", "gelu", "sin"))
+        slope = z.apply(tanh, 1)
+        assert slope.value < Decimal("1e-8") and 1.41 < slope.size < 1.42
+        assert 2.82 < z.apply(tanh, 2).size < 2.84  # −2t(1 − t²)
+        left = (-z).apply(gelu)
+        assert abs(left.value) < Decimal("1e-21") and 7 < left.size < 7.1  # z(1 + erf)/2
+        assert (
+            sine.sizes(z.value) == (0, 0, 0) and z.apply(sine, 1).size < 5.5
+        )  # |sin 10| · 10, from rounding z
+
+
 def test_the_tape_differentiates_twice():
     """f = x² y + e^x / y at (2, 3) in the direction (1, −1): gradient and Hessian times direction, by hand."""
     with localcontext() as context:

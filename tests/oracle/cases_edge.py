@@ -16,7 +16,7 @@ EDGE = ("edge",)
 
 def builders() -> dict[str, Callable[[], Case]]:
     """How to make each case, by id."""
-    made = [*_networks(), *_activations(), *_densities(), *_chains()]
+    made = [*_networks(), *_activations(), *_densities(), *_chains(), *_balanced(), *_later()]
     return {
         f"edge-{number:04d}": partial(build, f"edge-{number:04d}") for number, build in enumerate(made, 1)
     }
@@ -73,6 +73,24 @@ def network_case(
     return cases_networks.build(plan, EDGE, inputs)
 
 
+def _balanced() -> list[Callable[[str], Case]]:
+    return [partial(balanced_case, operation=operation) for operation in ("ism", "ssm", "ssm_vr")]
+
+
+def balanced_case(id: str, operation: str) -> Case:
+    """Sample weights under which the rows' losses, of both signs, cancel in the loss to five digits or so."""
+    plan = Plan(id, operation, "sin", 13, (3, 5, 3), 4, weights=True, difficulty="cancelling")
+    inputs = cases_networks.draw(plan._replace(difficulty="plain"))
+    losses = [loss.value for loss in cases_networks.by_tape(plan, inputs)["per_sample"]]
+    weights = inputs["weights"].flat()
+    ratio = sum(w * -l for w, l in zip(weights, losses) if l < 0) / sum(
+        w * l for w, l in zip(weights, losses) if l > 0
+    )
+    integers = inputs["weights"].integers
+    moved = tuple(int(k * ratio) if l > 0 else k for k, l in zip(integers, losses))
+    return cases_networks.build(plan, EDGE, {**inputs, "weights": inputs["weights"]._replace(integers=moved)})
+
+
 def _activations() -> list[Callable[[str], Case]]:
     origin = Exact((1,), 0, (0,))
     left = Exact((5,), -3, (-37, -42, -47, -55, -63))
@@ -80,6 +98,19 @@ def _activations() -> list[Callable[[str], Case]]:
     return [
         partial(cases_activations.activation_case, name=name, kind="chosen", z=z, flags=EDGE)
         for name, z in made
+    ]
+
+
+def _later() -> list[Callable[[str], Case]]:
+    """What came to the family after the others, whose ids are permanent."""
+    right = Exact((6,), -3, (81, 107, 150, 203, 261, 330))
+    made = [
+        partial(cases_activations.activation_case, name=name, kind="tail", z=right, flags=EDGE)
+        for name in ("softplus", "sigmoid", "tanh")
+    ]
+    return made + [
+        partial(cases_populations.constant_case, density="gaussian_mixture", d=1, K=K, flags=EDGE)
+        for K in (2, 3, 4)
     ]
 
 

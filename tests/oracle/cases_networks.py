@@ -29,7 +29,7 @@ def build(plan: Plan, flags: tuple[str, ...] = (), inputs: dict[str, Exact] | No
     tape, differing = 60 + more, differences.DIGITS + 2 * more
     with localcontext() as context:
         context.prec = tape
-        first = _by_tape(plan, inputs)
+        first = by_tape(plan, inputs)
     with localcontext() as context:
         context.prec = differing
         second = _by_differences(plan, inputs)
@@ -52,7 +52,8 @@ def build(plan: Plan, flags: tuple[str, ...] = (), inputs: dict[str, Exact] | No
     )
 
 
-def _by_tape(plan: Plan, inputs: dict[str, Exact]) -> dict[str, list[Sized]]:
+def by_tape(plan: Plan, inputs: dict[str, Exact]) -> dict[str, list[Sized]]:
+    """Route 1, its gradient one list."""
     field = Fraction if plan.difficulty == "exact" else Decimal
     jet = functions.jet(plan.activation, inputs["beta"].numbers(field) if "beta" in inputs else None)
     layers, rows = model_layers(plan, inputs, field), samples(plan, inputs, field)

@@ -71,10 +71,10 @@ def population_case(id: str, operation: str, d: int, flags: tuple[str, ...] = ()
 
 
 def constant_case(
-    id: str, density: str, d: int, factors: tuple[str, ...] = (), flags: tuple[str, ...] = ()
+    id: str, density: str, d: int, factors: tuple[str, ...] = (), flags: tuple[str, ...] = (), K: int = 1
 ) -> Case:
     """C = −½ E‖∇log p‖², by which ISM is less than ESM."""
-    inputs = parameters(Draws(id), density, d, factors=factors)
+    inputs = parameters(Draws(id), density, d, K, factors)
     results = []
     for route, prec in ((1, 80), (2, 180)):
         with localcontext() as context:

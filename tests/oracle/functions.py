@@ -11,7 +11,7 @@ from decimal import Decimal, getcontext, localcontext
 from functools import lru_cache
 from typing import Any
 
-from .numbers import Jet
+from .numbers import Jet, Sized
 
 
 @lru_cache(maxsize=64)
@@ -103,6 +103,44 @@ def _isru(z: Any) -> tuple[Any, ...]:
     return z * r, r**3, -3 * z * r**5, (12 * z * z - 3) * r**7
 
 
+def _sized_logistic(z: Sized) -> Sized:
+    return (ONE + (-z).exp()).inverse()
+
+
+def _tanh_textbook(z: Sized, t: Sized) -> tuple[Sized, ...]:
+    slope = ONE - t * t
+    return t, slope, -(TWO * t * slope)
+
+
+def _sigmoid_textbook(z: Sized, q: Sized) -> tuple[Sized, ...]:
+    slope = q * (ONE - q)
+    return q, slope, slope * (ONE - TWO * q)
+
+
+def _softplus_textbook(z: Sized, phi: Sized, beta: Any) -> tuple[Sized, ...]:
+    q = _sized_logistic(Sized(beta) * z)
+    return phi, q, Sized(beta) * q * (ONE - q)
+
+
+def _silu_textbook(z: Sized, phi: Sized) -> tuple[Sized, ...]:
+    q = _sized_logistic(z)
+    return z * q, q * (ONE + z * (ONE - q)), q * (ONE - q) * (TWO + z * (ONE - TWO * q))
+
+
+def _gelu_textbook(z: Sized, phi: Sized) -> tuple[Sized, ...]:
+    cumulative = (ONE + Sized(erf(z.value / Decimal(2).sqrt()))) / TWO
+    density = (-(z * z) / TWO).exp() / Sized((2 * pi()).sqrt())
+    return z * cumulative, cumulative + z * density, density * (TWO - z * z)
+
+
+ONE, TWO = Sized(Decimal(1)), Sized(Decimal(2))
+#: φ, φ′, φ″ of z and φ(z) as they are usually written, where terms cancel in that: only the sizes are used.
+TEXTBOOK: dict[str, Any] = {
+    "tanh": _tanh_textbook,
+    "sigmoid": _sigmoid_textbook,
+    "silu": _silu_textbook,
+    "gelu": _gelu_textbook,
+}
 #: The first three work in any field.
 JETS: dict[str, Any] = {
     "identity": lambda z: (z, 1 + 0 * z, 0 * z, 0 * z),
@@ -121,7 +159,7 @@ RATIONAL = ("identity", "square", "cube")
 
 
 def jet(name: str, beta: Any = None) -> Jet:
-    """z -> (φ, φ′, φ″, φ‴), remembering what it was asked: a context's digits should not change in its life."""
+    """An activation by name."""
     if name == "softplus":
-        return lru_cache(maxsize=None)(lambda z: _softplus(z, beta))
-    return lru_cache(maxsize=None)(JETS[name])
+        return Jet(lambda z: _softplus(z, beta), lambda z, phi: _softplus_textbook(z, phi, beta))
+    return Jet(JETS[name], TEXTBOOK.get(name))

@@ -8,11 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 ROUGH = Context(prec=9, Emin=-(10**9), Emax=10**9)
-#: z -> (φ, φ′, φ″, φ‴)
-Jet = Callable[[Any], tuple[Any, ...]]
+
+
+class Jet:
+    """An activation: called with z it gives (φ, φ′, φ″, φ‴), remembered for the next time.
+
+    ``sizes(z)`` are those of φ, φ′ and φ″ in the form that ``textbook`` writes: 1 − t² for tanh′ sums terms of size
+    1 where the value is small. A context's digits should not change in its life.
+    """
+
+    def __init__(
+        self, derivatives: Callable[[Any], tuple[Any, ...]], textbook: Callable[..., Any] | None = None
+    ):
+        self._derivatives, self._textbook = lru_cache(maxsize=None)(derivatives), textbook
+        self.sizes = lru_cache(maxsize=None)(self._sizes)
+
+    def __call__(self, z: Any) -> tuple[Any, ...]:
+        return self._derivatives(z)
+
+    def _sizes(self, z: Any) -> tuple[Decimal, ...]:
+        if self._textbook is None:
+            return (Decimal(0),) * 3
+        return tuple(form.size for form in self._textbook(Sized(z), Sized(self(z)[0])))
 
 
 class Sized:
@@ -60,9 +81,10 @@ class Sized:
         return Sized(self.value.ln(), ROUGH.divide(self.size, magnitude(self.value)))
 
     def apply(self, jet: Jet, order: int = 0) -> Sized:
-        """φ^(order) of it."""
+        """φ^(order) of it: its size from what rounds the argument, or from the terms of the textbook form."""
         derivatives = jet(self.value)
-        return Sized(derivatives[order], ROUGH.multiply(magnitude(derivatives[order + 1]), self.size))
+        carried = ROUGH.multiply(magnitude(derivatives[order + 1]), self.size)
+        return Sized(derivatives[order], max(carried, jet.sizes(self.value)[order]))
 
 
 def magnitude(value: Any) -> Decimal:

@@ -97,13 +97,16 @@ def _rows(operation: str, mean: Vector, cov: Matrix, sigma: Any) -> list[dict[st
 
 
 def constant(density: str, p: dict[str, Any], route: int) -> Any:
-    """−½ E‖∇log p‖²: `Sized` in closed form, or by integrals of squared differences of log p."""
+    """−½ E‖∇log p‖²: `Sized` in closed form where there is one, or by integrals of squared differences of log p."""
     minus_half = Sized(Decimal("-0.5")) if route == 1 else Decimal("-0.5")
     if density == "product":
         informations = [
             _line_information(name, densities.numbered(p, j), route) for j, name in enumerate(p["factors"], 1)
         ]
         return minus_half * (total(informations) if route == 1 else sum(informations))
+    if density == "gaussian_mixture":
+        information = _mixture_information(p, route)
+        return minus_half * (Sized(information) if route == 1 else information)
     loc, matrix = (p["mean"], p["cov"]) if density == "gaussian" else (p["loc"], p["scale_matrix"])
     if route == 1:
         precision, _ = eliminate(matrix)
@@ -149,6 +152,22 @@ def _line_information(name: str, p: dict[str, Any], route: int) -> Any:
     return b2 * (
         Sized(Decimal(1)) + total(edges) * mass.inverse()
     )  # E z² = 1 + (l e^{−l²/2} − h e^{−h²/2})/mass
+
+
+def _mixture_information(p: dict[str, Any], route: int) -> Decimal:
+    """E s² of a mixture on the line: ∫ p s² with the tape's s, or by parts −∫ p (log p)″, differences in two pieces."""
+    f = densities.log_density("gaussian_mixture", p, route)
+    middle = p["means"][0][0]
+
+    def squared(x: Decimal) -> Decimal:
+        return f([x]).exp() * densities.by_tape(f, [x])["score"][0].value ** 2
+
+    def curved(x: Decimal) -> Decimal:
+        return -f([x]).exp() * densities.by_differences(f, [x])["divergence"][0]
+
+    if route == 1:
+        return integrate(squared)
+    return integrate(curved, -inf, middle) + integrate(curved, middle, inf)
 
 
 def _integrated_information(name: str, p: dict[str, Any]) -> Decimal:
