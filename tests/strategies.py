@@ -6,6 +6,7 @@ that fails is one line to type again. Weights and biases are O(1): small weights
 
 from __future__ import annotations
 
+import pickle
 from itertools import product
 from typing import NamedTuple
 
@@ -46,6 +47,18 @@ def network(rng, d, hidden, activation="tanh", scale=1.5):
         for fan_in, fan_out in zip(sizes, sizes[1:])
     ]
     return ns.MLP(layers, activation)
+
+
+def moved(value):
+    """``value`` as it arrives from a network: pickled with its arrays apart, and those one byte off any boundary."""
+    apart = []
+    text = pickle.dumps(value, protocol=5, buffer_callback=apart.append)
+    buffers = []
+    for part in apart:
+        place = bytearray(part.raw().nbytes + 1)
+        place[1:] = part.raw()
+        buffers.append(memoryview(place)[1:])
+    return pickle.loads(text, buffers=buffers)
 
 
 def make_case(seed, d=3, hidden=(5, 4), activation="tanh", n=7, m=2, scale=1.5):
