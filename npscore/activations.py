@@ -116,14 +116,18 @@ def _erf(z: Array) -> Jet:
 def _isru(z: Array) -> Jet:
     # Beyond the clamp φ is ±1 and φ′ = |z|⁻³ below the smallest float, while z² is still finite.
     z = special.clamp(z, special.cube_limit(z.dtype))
-    w = 1.0 + z * z
+    w = z * z
+    w += 1.0
     root = np.sqrt(w)
     phi = special.ratio_to_root(z, root)
     yield phi  # eq-6.8
     v = 1.0 / w
     d1 = v / root
     yield d1  # eq-6.8: φ′ = (1 + z²)^{−3/2}
-    yield -3.0 * phi * v * v  # eq-6.8: φ″ = −3z(1 + z²)^{−5/2}
+    d2 = phi * v
+    d2 *= v
+    d2 *= -3.0
+    yield d2  # eq-6.8: φ″ = −3z(1 + z²)^{−5/2}
     yield 3.0 * d1 * v * (4.0 * phi * phi - v)  # eq-6.8: φ‴ = (12z² − 3)(1 + z²)^{−7/2}
 
 

@@ -43,10 +43,10 @@ def esm(
         target = call_score(target_score, x, "target_score", finite=True)
     else:
         target = as_shaped(target_score, "target_score", x.shape)
-    w = _weights(weights, x, model)
+    w, score_vjp = _weights(weights, x, model), _primitive(model, "score")
 
     def part(b: slice) -> LossGrad:
-        s, pullback = model.score_vjp(x[b])
+        s, pullback = score_vjp(x[b])
         residual = s - target[b]  # (n, d)
         per_sample = _finite(0.5 * _dots(residual, residual))  # eq-2.1
         return LossGrad(w[b] @ per_sample, pullback(w[b, None] * residual), per_sample)
@@ -62,10 +62,10 @@ def ism(model: ScoreModel, x: Any, weights: Any = None) -> LossGrad:
     Can be negative, and is unbounded below on rounded data. Source: Hyvärinen 2005, eq. 4.
     """
     x = as_batch(x, "x", d=_dimension(model))
-    w = _weights(weights, x, model)
+    w, divergence_vjp = _weights(weights, x, model), _primitive(model, "divergence")
 
     def part(b: slice) -> LossGrad:
-        s, div, pullback = model.divergence_vjp(x[b])
+        s, div, pullback = divergence_vjp(x[b])
         per_sample = _finite(0.5 * _dots(s, s) + div)  # eq-2.2
         return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, w[b]), per_sample)
 
@@ -86,10 +86,11 @@ def ssm(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     E[v vᵀ] = I. Source: Song, Garg, Shi and Ermon 2019, eq. 8.
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
+    quadratic_form_vjp = _primitive(model, "quadratic_form")
 
     def part(b: slice) -> LossGrad:
         v = probes[:, b]
-        s, q, pullback = model.quadratic_form_vjp(x[b], v)
+        s, q, pullback = quadratic_form_vjp(x[b], v)
         vs = _dots(v, s)  # (m, n)
         per_sample = _finite((0.5 * vs * vs + q).mean(axis=0))  # eq-7.1
         share = w[b] / len(v)  # (n,)
@@ -108,9 +109,10 @@ def ssm_vr(model: ScoreModel, x: Any, v: Any, weights: Any = None) -> LossGrad:
     vectors give the trace exactly. Source: Song, Garg, Shi and Ermon 2019, eq. 9; Hutchinson 1989.
     """
     x, probes, w = _sliced_arguments(model, x, v, weights)
+    quadratic_form_vjp = _primitive(model, "quadratic_form")
 
     def part(b: slice) -> LossGrad:
-        s, q, pullback = model.quadratic_form_vjp(x[b], probes[:, b])
+        s, q, pullback = quadratic_form_vjp(x[b], probes[:, b])
         per_sample = _finite(0.5 * _dots(s, s) + q.mean(axis=0))  # eq-7.2, eq-7.3
         dq = np.broadcast_to(w[b] / len(probes), q.shape)
         return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, dq), per_sample)
@@ -129,11 +131,11 @@ def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) 
     x = as_batch(x, "x", d=_dimension(model))
     noise = as_shaped(noise, "noise", x.shape)
     sigma = _as_sigma(sigma, len(x))
-    w = _weights(weights, x, model)
-    noisy, target = x + sigma * noise, -noise / sigma  # (n, d) each
+    w, score_vjp = _weights(weights, x, model), _primitive(model, "score")
+    noisy, target = as_array(x + sigma * noise, "x + sigma * noise"), -noise / sigma  # (n, d) each
 
     def part(b: slice) -> LossGrad:
-        s, pullback = model.score_vjp(noisy[b])
+        s, pullback = score_vjp(noisy[b])
         residual = s - target[b]  # (n, d)
         per_sample = _finite(0.5 * _dots(residual, residual))  # eq-8.1
         return LossGrad(w[b] @ per_sample, pullback(w[b, None] * residual), per_sample)
@@ -149,6 +151,11 @@ def _dots(a: Array, b: Array) -> Array:
 def _weights(weights: Any, x: Array, model: Any) -> Array:
     """w (n,), where it is the mean in the widest type of rows and parameters."""
     return as_weights(weights, len(x), np.result_type(x.dtype, getattr(model, "dtype", x.dtype)))
+
+
+def _primitive(model: Any, name: str) -> Callable[..., tuple[Any, ...]]:
+    """The model's primitive, past its border where it is npscore's: what an objective hands on is clean."""
+    return model.unchecked(name) if isinstance(model, ScoreModel) else getattr(model, f"{name}_vjp")
 
 
 def _sum_over_blocks(

@@ -55,20 +55,26 @@ def backward(
 ) -> list[Layer]:
     """Gradients in every (W_l, b_l) from ds, and from cotangents that reach z_l by another road."""
     gradients: list[Layer] = []
+    ones = np.ones(len(ds), ds.dtype)
     dz = ds  # (n, d)                                   eq-4.4
     for l in reversed(range(len(layers))):
-        gradients.append(Layer(dz.T @ run.inputs[l], dz.sum(axis=0)))  # eq-4.5, eq-4.6
+        gradients.append(Layer(dz.T @ run.inputs[l], ones @ dz))  # eq-4.5, eq-4.6
         if l > 0:
             da = dz @ layers[l].weight  # (n, h_l)      eq-4.7
             dz = times(da, run.jets[l - 1][1])  #       eq-4.8
             if dz_extra is not None:
-                dz = dz_extra[l - 1] + dz
+                dz = plus(dz, dz_extra[l - 1])
     return gradients[::-1]
 
 
 def times(own: Array, other: Array) -> Array:
     """``own * other``, in the memory of ``own``, which nobody else has, where both are of one type."""
     return np.multiply(own, other, out=own if own.dtype == other.dtype else None)
+
+
+def plus(own: Array, other: Array) -> Array:
+    """``own + other``, in the memory of ``own`` like `times`."""
+    return np.add(own, other, out=own if own.dtype == other.dtype else None)
 
 
 def push_tangents(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[Array, Tangents]:

@@ -12,7 +12,7 @@ import numpy as np
 from .. import activations
 from .._validation import as_count, as_rng
 from ..activations import Activation
-from ._backprop import backward, forward, pull_tangents, push_jacobian, push_tangents
+from ._backprop import backward, forward, plus, pull_tangents, push_jacobian, push_tangents
 from ._trace import directions, trace
 from .base import Array, Layer, Pullback, ScoreModel
 
@@ -207,14 +207,6 @@ def _checked_dtype(dtype: Any) -> np.dtype:
 
 def _ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
     """One flat gradient from the layers' gradients, those of the Jacobian's road (weights only) added."""
-    parts = [part for layer in gradients for part in layer]
-    flat = np.empty(sum(part.size for part in parts), np.result_type(*{part.dtype for part in (*parts, *dW)}))
-    start = 0
-    for index, part in enumerate(parts):
-        view = flat[start : start + part.size].reshape(part.shape)
-        if dW and part.ndim == 2:
-            np.add(part, dW[index // 2], out=view)
-        else:
-            view[...] = part
-        start += part.size
-    return flat
+    if dW:
+        gradients = [Layer(plus(weight, more), bias) for (weight, bias), more in zip(gradients, dW)]
+    return np.concatenate([part.ravel() for layer in gradients for part in layer])
