@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ def _stretched(functions: Any, c: float, out: float) -> Any:
     )
 
 
+def _joined(beta: float, near: Any, far: Any) -> Callable[[Array], Array]:
+    """``near`` up to βz = 20, ``far`` beyond."""
+    return lambda z: np.where(z > 20 / beta, far(z), near(z))
+
+
+LINE = (lambda z: z, np.ones_like, np.zeros_like)
+
+
 def _tanh1(z: Array) -> Array:
     return 1 / np.cosh(z) ** 2
 
@@ -79,6 +88,7 @@ PLANTED = {
     "softplus-beta-outside": _other("softplus", lambda b: _stretched(_softplus(1.0), 1.0, 1 / b)),
     "softplus-slope-beta": _planted("softplus", dphi=lambda z, b: expit(z)),
     "softplus-curvature-beta": _planted("softplus", d2phi=lambda z, b: _sigma1(b * z)),
+    "softplus-threshold": _other("softplus", lambda b: tuple(map(partial(_joined, b), _softplus(b), LINE))),
     "silu-slope": _planted("silu", dphi=lambda z, b: expit(z)),
     "silu-gelu": _other("silu", lambda b: PHI["gelu"]),
     "gelu-tanh": _other("gelu", lambda b: PHI["gelu-tanh"]),

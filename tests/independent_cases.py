@@ -283,10 +283,11 @@ def population_cases(operation: str, seed: int) -> list[DrawnCase]:
 
 
 def activation_cases(operation: str, seed: int) -> list[DrawnCase]:
-    """Four ranges of every smooth activation: near 0, the middle, one side, both."""
+    """Four ranges of every smooth activation: near 0, the middle, one side, both; of softplus three far right, too."""
     cases = []
     for name in SMOOTH:
-        for k, (low, high) in enumerate(((-0.5, 0.5), (-3, 3), (0.5, 4), (-4, 4))):
+        far = ((16, 24),) * 3 if name == "softplus" else ()
+        for k, (low, high) in enumerate(((-0.5, 0.5), (-3, 3), (0.5, 4), (-4, 4), *far)):
             rng = np.random.default_rng([seed, k, SMOOTH.index(name)])
             a = {"z": dyadic(rng.uniform(low, high, 9))}
             if name == "softplus":

@@ -15,8 +15,8 @@ NAMES = ("phi", "dphi", "d2phi", "d3phi")
 Blocks = dict[str, Array]
 
 
-def _of(name: str, compute: Callable[..., Blocks]) -> Predict:
-    """A prediction for one activation: ``compute(z, jet, beta)`` gives the blocks that differ."""
+def _of(name: str, compute: Callable[..., Blocks], digits: int = 11) -> Predict:
+    """A prediction for one activation: ``compute(z, jet, beta)`` gives the blocks; those count that differ by then."""
 
     def predict(case: Any) -> Answer:
         if case.model["activation"] != name:
@@ -25,7 +25,7 @@ def _of(name: str, compute: Callable[..., Blocks]) -> Predict:
         expected = case.expected()
         jet = [expected[block] for block in NAMES]
         blocks = compute(arrays["z"], jet, float(arrays.get("beta", 1.0)))
-        return {key: value for key, value in blocks.items() if changed(case, {key: value}, digits=11)}
+        return {key: value for key, value in blocks.items() if changed(case, {key: value}, digits)}
 
     return predict
 
@@ -53,6 +53,11 @@ def _softplus_outside(z: Array, jet: list[Array], beta: float) -> Blocks:
 def _softplus_inside(z: Array, jet: list[Array], beta: float) -> Blocks:
     plain = _jet("softplus", z)
     return {key: value / beta for key, value in plain.items()}
+
+
+def _softplus_threshold(z: Array, jet: list[Array], beta: float) -> Blocks:
+    line = (z, np.ones_like(z), np.zeros_like(z), np.zeros_like(z))
+    return {key: np.where(beta * z > 20, far, near) for key, far, near in zip(NAMES, line, jet)}
 
 
 def _sign(block: str, k: int) -> Callable[..., Blocks]:
@@ -118,6 +123,13 @@ MISTAKES = [
     entry(
         "softplus-curvature-beta", "activation", "φ″ without its β", "σ(βz)(1 − σ(βz))", "eq-6.2",
         _of("softplus", lambda z, jet, beta: {"d2phi": jet[2] / beta}), "Too small by β.", "β σ(βz)(1 − σ(βz)).",
+    ),
+    entry(
+        "softplus-threshold", "activation", "a straight line from βz = 20 on", "z where βz > 20", "eq-6.2",
+        _of("softplus", _softplus_threshold, digits=13),
+        "φ is off by 2e-9/β at most, but φ″ is 0: such a unit has no part in the gradient of the trace.",
+        "max(z, 0) + log(1 + e^{−β|z|})/β, or a threshold beyond the digits of the type.",
+        seen=("the default of torch.nn.functional.softplus is threshold=20",),
     ),
     entry(
         "silu-slope", "activation", "σ for silu′", "σ(z)", "eq-6.4",
