@@ -33,7 +33,8 @@ class Case(NamedTuple):
         if self.kind == "Gaussian":
             return [(d, d)]
         if self.kind == "mixture":
-            return [(d, COMPONENTS * d), (COMPONENTS * d, d)]
+            there, back = (d, COMPONENTS * d), (COMPONENTS * d, d)
+            return [there] if self.score.__self__._one_product else [there, back]
         return [(W.shape[1], W.shape[0]) for W, _ in self.parameters["layers"]]
 
 

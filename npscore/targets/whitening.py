@@ -33,6 +33,12 @@ def whitening(cov: Array, name: str) -> Whitening:
     return result
 
 
+def condition_number(cov: Array) -> float:
+    """λ_max/λ_min of a symmetric positive definite ``(d, d)`` matrix; ∞ where it is none in float64."""
+    eigenvalues = np.linalg.eigvalsh((cov / np.abs(cov).max()).astype(np.float64))  # (d,), ascending
+    return float(eigenvalues[-1] / eigenvalues[0]) if eigenvalues[0] > 0 else np.inf
+
+
 def _cholesky(cov: Array, name: str) -> Array:
     factor = np.zeros_like(cov)  # (d, d)
     for j in range(len(cov)):
