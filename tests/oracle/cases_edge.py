@@ -108,9 +108,21 @@ def _later() -> list[Callable[[str], Case]]:
         partial(cases_activations.activation_case, name=name, kind="tail", z=right, flags=EDGE)
         for name in ("softplus", "sigmoid", "tanh")
     ]
-    return made + [
+    made += [
         partial(cases_populations.constant_case, density="gaussian_mixture", d=1, K=K, flags=EDGE)
         for K in (2, 3, 4)
+    ]
+    # The usual approximation of gelu is off by 1e-3 at most, and only here by a share of what it stands for.
+    made += [
+        partial(network_case, operation=operation, n=n, sizes=sizes, activation="gelu", left=True)
+        for n, sizes in ((5, (3, 4, 3)), (3, (5, 7, 5)))
+        for operation in OPERATIONS
+    ]
+    # So far right that PyTorch's softplus is a line at every point.
+    further = (Exact((5,), -3, (137, 163, 190, 233, 301)), Exact((4,), -3, (129, 151, 178, 222)))
+    return made + [
+        partial(cases_activations.activation_case, name="softplus", kind="tail", z=z, flags=EDGE)
+        for z in further
     ]
 
 

@@ -99,7 +99,6 @@ class Mistake:
 
     ``kind`` is "mistake", or "convention" for a difference that trains the same model in other units.
     ``seen`` names public places where it occurred, each looked up. ``gradient_only``: the loss is right.
-    ``separation`` is the relative difference that the shipped cases must show in at least three of them.
     """
 
     id: str
@@ -113,7 +112,6 @@ class Mistake:
     seen: tuple[str, ...] = ()
     kind: str = "mistake"
     gradient_only: bool = False
-    separation: float = 0.01
 
     def answer(self, case: Any) -> Answer:
         """The wrong numbers for a case, float64; {} where the entry changes nothing or does not apply."""

@@ -183,7 +183,7 @@ MISTAKES = [
         "eq-6.5",
         other_activation("gelu", gelu_tanh), "Off by 1e-3: harmless in training, but not the exact GELU.",
         'The exact form, with erf: GELU(approximate="none") in PyTorch, gelu(approximate=False) in JAX.',
-        seen=("the default of jax.nn.gelu is approximate=True",), separation=1e-4,
+        seen=("the default of jax.nn.gelu is approximate=True",),
     ),
     entry(
         "network-silu-for-gelu", NETWORK, "SiLU for GELU", "zσ(z) for zΦ(z)", "eq-6.5",
