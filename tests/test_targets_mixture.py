@@ -59,13 +59,19 @@ def rounding(target, x, dtype):
 
 
 def test_which_score_takes_one_product():
-    """Many enough dimensions, few enough that rows are not far, and every component well conditioned and in range."""
+    """Dimensions where it is as exact and faster, and every component well conditioned and in range."""
     good, bad = several(32, condition=9.9), several(32, condition=10.2)
     assert good._one_product and not bad._one_product
     mixed = [good.covs[0], bad.covs[0]]
     assert not GaussianMixture([0.5, 0.5], good.means[:2], mixed)._one_product
     assert not several(31)._one_product
-    for d, scale, expected in ((32, 1e29, True), (32, 1e31, False), (32, 1e-31, False), (513, 1.0, False)):
+    for d, scale, expected in (
+        (32, 1e29, True),
+        (32, 1e31, False),
+        (32, 1e-31, False),
+        (64, 1.0, True),
+        (65, 1.0, False),
+    ):
         assert module._one_product_will_do(scale * np.eye(d)[None]) is expected
 
 
