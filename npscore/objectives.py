@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union
 
 import numpy as np
 
-from ._validation import as_array, as_batch, as_positive, as_shaped, as_weights, call_score
+from ._validation import NotFiniteError, as_array, as_batch, as_positive, as_shaped, as_weights, call_score
 from .models.base import Array, ScoreModel
 
 
@@ -126,6 +126,7 @@ def dsm(model: ScoreModel, x: Any, noise: Any, sigma: Any, weights: Any = None) 
 
     x is (n, d); ``noise`` is ε ~ N(0, I), (n, d); ``sigma`` is one number > 0 or (n,), one per row. The
     target is -ε/σ, the score of x + σε given x; a weighting such as σ² goes into ``weights`` as σᵢ²/n.
+    Raises ValueError where x + σε is not finite.
     Learns the score of the smoothed density p * N(0, σ²I). Source: Vincent 2011, eq. 9.
     """
     x = as_batch(x, "x", d=_dimension(model))
@@ -164,14 +165,24 @@ def _sum_over_blocks(
     """A loss is a sum over rows, and so is its gradient: ``part`` of n rows, as many at a time as the model likes."""
     rows = model.rows_at_once(primitive, probes) if hasattr(model, "rows_at_once") else n
     if n <= rows:
-        return part(slice(None))
+        return _without_overflow(part(slice(None)))
     loss, grad, per_sample = part(slice(rows))
     per_sample = [per_sample]
     for start in range(rows, n, rows):
         more = part(slice(start, start + rows))
         loss, grad = loss + more.loss, grad + more.grad
         per_sample.append(more.per_sample)
-    return LossGrad(loss, grad, np.concatenate(per_sample))
+    return _without_overflow(LossGrad(loss, grad, np.concatenate(per_sample)))
+
+
+def _without_overflow(result: LossGrad) -> LossGrad:
+    """The result, if the sums over rows stayed finite too: ``weights`` may be too large where every row is fine."""
+    if not np.isfinite(result.loss):
+        raise NotFiniteError(
+            f"loss must be finite, got {result.loss}: the weights are too large for these rows"
+        )
+    as_array(result.grad, "gradient", allow_complex=True)
+    return result
 
 
 def _finite(per_sample: Array) -> Array:

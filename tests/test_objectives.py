@@ -174,6 +174,22 @@ def test_an_overflowing_row_is_an_error_that_names_it(name):
         OBJECTIVES[name](case.model, case)
 
 
+@pytest.mark.parametrize("block_numbers", [1, base.BLOCK_NUMBERS])
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_weights_too_large_for_their_rows_are_refused(name, block_numbers, monkeypatch):
+    monkeypatch.setattr(base, "BLOCK_NUMBERS", block_numbers)
+    case = make_case(0, n=5)
+    with pytest.raises(ValueError, match=r"(loss|gradient) must be finite, got "):
+        OBJECTIVES[name](case.model, case._replace(weights=np.full(5, 1.7e308)))
+
+
+def test_noise_that_takes_x_beyond_the_range_is_refused():
+    """tanh would make a finite score of an infinite point."""
+    case, huge = make_case(0, d=2, n=3), np.full((3, 2), 1e308)
+    with pytest.raises(ValueError, match=r"x \+ sigma \* noise must be finite, got inf at index \(0, 0\)"):
+        ns.dsm(case.model, huge, huge, 1.5)
+
+
 def test_a_complex_target_for_real_x_is_refused():
     case = make_case(0, d=3, hidden=(4,), n=5, m=2)
     with pytest.raises(TypeError, match="must hold real numbers"):
