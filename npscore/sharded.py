@@ -23,11 +23,11 @@ import numpy as np
 
 from ._parallel import as_executor, draw_words, one_blas_thread, submit_all
 from ._shards import Shard, as_shards
-from ._validation import as_callable, as_count, as_rng
+from ._validation import as_count, as_rng
 from .datasets.rounding import dequantise
 from .models.base import Array, ScoreModel
 from .objectives import LossGrad
-from .stochastic import Objective, as_loss_grad, named_objective
+from .stochastic import Objective, as_loss_grad, as_objective, named_objective
 
 BLOCK_ROWS = 2048
 
@@ -72,10 +72,10 @@ def sharded(
     if isinstance(objective, str):
         drawn: Objective = _Named(objective, sigma, n_probes, probe)
         drawn.build()
-    elif sigma is not None:
-        raise ValueError(f"sigma must be None unless objective is 'dsm', got {sigma!r} with a callable")
     else:
-        drawn = as_callable(objective, "objective", "(model, rows, rng) -> LossGrad, or a name")
+        drawn = as_objective(objective, "rows")
+        if sigma is not None:
+            raise ValueError(f"sigma must be None unless objective is 'dsm', got {sigma!r} with a callable")
     rows = as_count(block_rows, "block_rows")
     return Sharded(drawn, as_executor(executor), as_shards(shards), rows)
 

@@ -11,9 +11,9 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ._validation import as_choice, as_count, as_positive, as_rng, as_shaped
+from ._validation import as_callable, as_choice, as_count, as_positive, as_rng, as_shaped
 from .models.base import Array, ScoreModel
-from .objectives import LossGrad, dsm, ism, ssm, ssm_vr
+from .objectives import LossGrad, dsm, esm, ism, ssm, ssm_vr
 
 #: What ``fit`` and the command line can name. ESM needs the true score, so it goes in as a callable.
 OBJECTIVES = ("ism", "ssm", "ssm-vr", "dsm")
@@ -65,6 +65,21 @@ def named_objective(
         return ssm(model, batch, v) if name == "ssm" else ssm_vr(model, batch, v)
 
     return objective
+
+
+def as_objective(objective: Any, rows: str = "batch") -> Objective:
+    """A callable (model, rows, rng) -> LossGrad: TypeError for others, npscore's own ``ism`` and its kin among them."""
+    signature = f"(model, {rows}, rng) -> LossGrad, or a name"
+    if any(objective is own for own in (esm, ism, ssm, ssm_vr, dsm)):
+        name = objective.__name__
+        instead = (
+            f"lambda model, {rows}, rng: ns.esm(model, {rows}, target_score)" if objective is esm else None
+        )
+        raise TypeError(
+            f"objective must be a callable {signature}, got npscore's {name}, which takes no rng: use "
+            f"{instead or repr(name.replace('_', '-'))}"
+        )
+    return as_callable(objective, "objective", signature)
 
 
 def as_loss_grad(result: Any, shape: tuple[int, ...], *, allow_complex: bool = False) -> tuple[Any, Array]:

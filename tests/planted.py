@@ -72,7 +72,7 @@ MISTAKES = [
          f"{DEPTHS}[hidden2-silu]"),
         ("trace divided by d", "q.sum(axis=0), run", "q.mean(axis=0), run",
          f"{DEPTHS}[hidden1-silu]"),
-        ("transposed M", "P = (W1 @ W3).T", "P = W1 @ W3",
+        ("transposed M", "P = W3.T @ W1.T", "P = W1 @ W3",
          f"{DEPTHS}[hidden3-silu]"),
     ),
     *_table(

@@ -13,7 +13,7 @@ SHAPES = [(1, 1), (5, 3), (2048, 2), (2049, 2), (10_000, 10), (1300, 64), (300, 
 def spelled_out(n, d, rng):
     """First row, stop and Generator of each block."""
     words = np.random.default_rng(rng).integers(0, 2**32, size=4, dtype=np.uint32)
-    most = min(2048, max(128, 2**15 // d))
+    most = min(2048, max(128, 2**16 // d))
     k = 1 if n <= most else 2 * int(np.ceil(n / (2 * most)))
     seeds = np.random.SeedSequence(words.tolist()).spawn(k)
     generators = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]

@@ -132,6 +132,8 @@ def test_no_rows_without_a_sharded_objective():
 CONSTRUCTION = [
     (("ismm", None), {}, ValueError, "objective must be one of ism, ssm, ssm-vr, dsm, got 'ismm'"),
     ((3, None), {}, TypeError, "objective must be a callable .* or a name, got int 3"),
+    ((ns.ism, None), {}, TypeError, "objective must be .* got npscore's ism, .*: use 'ism'$"),
+    ((ns.dsm, None), {"sigma": 1.0}, TypeError, "objective must be .* got npscore's dsm, .*: use 'dsm'$"),
     (("dsm", None), {}, TypeError, "sigma must be a finite number > 0, got NoneType"),
     (("ism", None), {"sigma": 1.0}, ValueError, "sigma must be None unless objective is 'dsm'"),
     ((explicit_ism, None), {"sigma": 1.0}, ValueError, "sigma must be None unless .* with a callable"),

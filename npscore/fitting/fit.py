@@ -14,7 +14,7 @@ from ..datasets.rounding import dequantise, unchecked_dequantise, warn_if_rounde
 from ..datasets.splitting import train_validation_split
 from ..models.base import ScoreModel
 from ..sharded import Sharded
-from ..stochastic import Objective, named_objective
+from ..stochastic import Objective, as_objective, named_objective
 from .adam import run_adam
 from .checkpoint import Checkpoint
 from .lbfgs import run_lbfgs
@@ -195,11 +195,12 @@ def _objective(objective: Any, settings: Settings) -> Objective:
         return named_objective(
             objective, sigma=settings.sigma, n_probes=settings.n_probes, probe=settings.probe
         )
+    checked = as_objective(objective)
     if settings.sigma is not None:
         raise ValueError(
             f"sigma must be None unless objective is 'dsm', got {settings.sigma} with a callable"
         )
-    return as_callable(objective, "objective", "(model, batch, rng) -> LossGrad, or a name")
+    return checked
 
 
 def _split(

@@ -52,7 +52,7 @@ def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
     """Two hidden layers, J = W₃ D₂ W₂ D₁ W₁: a bilinear form φ′(z₂)ᵀ M φ′(z₁) with M = W₂ ∘ (W₁ W₃)ᵀ."""
     (W1, _), (W2, _), (W3, _) = layers
     slope1, slope2 = run.jets[0][1], run.jets[1][1]  # (n, h1), (n, h2)
-    P = (W1 @ W3).T  # (h2, h1)
+    P = W3.T @ W1.T  # (h2, h1)
     M = W2 * P
     half = slope1 @ M.T  # (n, h2)
 

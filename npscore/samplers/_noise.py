@@ -22,7 +22,7 @@ from .._validation import Array, as_count, as_rng
 
 # Measured: smaller blocks spend their time between NumPy's loops, larger ones fall out of the cache, first in
 # the hidden layers of a network.
-NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**15, 2048, 128
+NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**16, 2048, 128
 
 _f = np.float32
 UNIT, HALF_UNIT, TURN = _f(2.0**-32), _f(2.0**-33), _f(2 * np.pi * 2.0**-32)
@@ -46,7 +46,7 @@ class Block:
 def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
     """The blocks in which ``langevin`` takes n chains in d dimensions, with their fresh random streams.
 
-    With r = min(2048, max(128, ⌊2¹⁵/d⌋)) rows at most in a block there are k = 1 of them for n ≤ r and else k =
+    With r = min(2048, max(128, ⌊2¹⁶/d⌋)) rows at most in a block there are k = 1 of them for n ≤ r and else k =
     2⌈n/2r⌉, an even number; block i is rows ⌊in/k⌋ to ⌊(i+1)n/k⌋ − 1. One draw from ``rng`` (a Generator or a seed),
     four 32-bit words w, seeds them all: block i has the stream ``Generator(SFC64(SeedSequence(w).spawn(k)[i]))``,
     whatever kind of generator ``rng`` is. A step takes the next ``block.noise(dtype)``: in float64 and longdouble

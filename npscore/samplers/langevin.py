@@ -80,7 +80,7 @@ def langevin(
     x_t = x_{t-1} + α s(x_{t-1}) + √(2α) z_t for t = 1 … n_steps, bit for bit the iterated ``langevin_step``.
     ``x0`` is (n, d); its floating type (float32, float64, longdouble) is kept whatever the score returns.
 
-    Blocks: chains are walked through in blocks of at most 2,048 rows, fewer for d > 16, each with a random
+    Blocks: chains are walked through in blocks of at most 2,048 rows, fewer for d > 32, each with a random
     stream of its own: ``samplers.langevin_blocks(n, d, rng=rng)`` gives both, and says how. Step t takes the next
     ``block.noise(dtype)`` of each, whatever is recorded, reported or has diverged. A Generator given as ``rng``
     moves on by four 32-bit words a run.
