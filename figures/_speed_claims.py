@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Optional
 
 OURS, OUR_DSM, FLOOR = "npscore, exact", "npscore, DSM", "BLAS"
 PRECISE = ("float32 tanh", "float32 isru", "float64 tanh", "float64 isru")
+BY_HAND = "NumPy, by hand"
 EXTRA_BYTES = 256 * 2**20
 
 
@@ -22,6 +23,11 @@ def fastest(row: dict[str, Any], *words: str) -> Optional[str]:
     return min(peers, key=lambda name: row[name]["median"], default=None)
 
 
+def is_small(d: int, hidden: Sequence[int], n: int) -> bool:
+    """The small step of claim 6, which is written out by hand too."""
+    return (d, *hidden, n) == (2, 64, 64, 128)
+
+
 EXACT = ("backward passes", "torch.func", "jacfwd")
 RATIOS = {
     "fastest exact peer / npscore": EXACT,
@@ -31,7 +37,10 @@ RATIOS = {
     "npscore / JAX DSM": ("JAX, DSM",),
     "npscore / its own DSM": (),
     "npscore / its BLAS products": (),
+    "npscore / NumPy by hand": (),
+    "fastest exact peer / NumPy by hand": EXACT,
 }
+NAMES = {"npscore": OURS, "its own DSM": OUR_DSM, "its BLAS products": FLOOR, "NumPy by hand": BY_HAND}
 
 
 def ratios(seconds: dict[str, Any]) -> dict[str, Any]:
@@ -40,13 +49,11 @@ def ratios(seconds: dict[str, Any]) -> dict[str, Any]:
 
 
 def row_ratios(row: dict[str, Any]) -> dict[str, Any]:
-    ours, found = row[OURS]["median"], {}
+    found = {}
     for name, words in RATIOS.items():
-        other = {"npscore / its own DSM": OUR_DSM, "npscore / its BLAS products": FLOOR}.get(name)
-        other = other or fastest(row, *words)
-        if other in row:
-            theirs = row[other]["median"]
-            found[name] = theirs / ours if name.endswith("npscore") else ours / theirs
+        above, below = (NAMES.get(part) or fastest(row, *words) for part in name.split(" / "))
+        if above in row and below in row:
+            found[name] = row[above]["median"] / row[below]["median"]
     if fastest(row, *EXACT):
         found["fastest exact peer"] = fastest(row, *EXACT)
     return found
@@ -101,9 +108,6 @@ def claims(numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
     def closed(d: int, hidden: list[int], n: int) -> bool:
         return len(hidden) <= 2
 
-    def small(d: int, hidden: list[int], n: int) -> bool:
-        return (d, hidden, n) == (2, [64, 64], 128)
-
     def at(dimension: int) -> Callable[[int, list[int], int], bool]:
         return lambda d, hidden, n: d == dimension and closed(d, hidden, n)
 
@@ -139,10 +143,15 @@ def claims(numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "5b": at_most("the same: peak bytes beyond parameters and data", extra_memory(numbers), EXTRA_BYTES),
         "6a": at_least(
             "(2, 64x64, 128) in float64: times faster than the fastest exact peer",
-            pick(numbers, exact, small, doubles),
+            pick(numbers, exact, is_small, doubles),
             1,
         ),
-        "6b": at_least("the same in float32", pick(numbers, exact, small, singles), 2),
+        "6b": at_least("the same in float32", pick(numbers, exact, is_small, singles), 2),
+        "6b (NumPy by hand, reported)": at_least(
+            "the same of a step with tanh written out for this shape alone, nothing checked, tails lost",
+            pick(numbers, "fastest exact peer / NumPy by hand", is_small, singles),
+            2,
+        ),
     }
 
 

@@ -26,8 +26,9 @@ from _bench import (
     our_steps,
     peak_bytes,
 )
+from _by_hand import step as by_hand
 from _common import options, write, write_numbers
-from _speed_claims import claims, headline, ratios
+from _speed_claims import BY_HAND, claims, headline, is_small, ratios
 from _speed_picture import draw
 
 SIZES = {
@@ -85,6 +86,8 @@ def measure(case: Case, peers: dict[str, Any], left_out: tuple[str, ...], pace: 
     expected = {kind(name): step() for name, step in ours.items()}
     theirs = {name: step for peer in peers.values() for name, step in peer.steps(case).items()}
     theirs = {name: step for name, step in theirs.items() if name not in left_out}
+    if is_small(case.model.d, case.model.sizes[1:-1], case.n) and case.model.activation.spec() == "tanh":
+        theirs[BY_HAND] = by_hand(case)
     steps, first, errors = {**ours, **theirs}, {}, {}
     for name, step in theirs.items():
         first[name], (loss, gradients) = once(step)
