@@ -120,11 +120,23 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             limiter = _open.pop()
             if limiter is not None and not _open:
+                _take_control()
                 limiter.restore_original_limits()
+                _take_control()
 
 
 def _limit_blas() -> Any:
-    return threadpoolctl and _controller().limit(limits=1, user_api="blas")
+    if threadpoolctl is None:
+        return None
+    _take_control()
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def _take_control() -> None:
+    """From threadpoolctl 3.8 on, only the thread that set OpenBLAS's limit first is heard until it lets go: make it."""
+    openblas = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(openblas, "clear_controlling_thread"):
+        openblas.clear_controlling_thread(force=True)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,14 +7,25 @@ from scipy.special import ndtr
 import npscore as ns
 from npscore.samplers._noise import fill_standard_normal
 
-SHAPES = [(1, 1), (5, 3), (2048, 2), (2049, 2), (10_000, 10), (1300, 64), (300, 784), (3, 5000)]
+SHAPES = [
+    (1, 1),
+    (5, 3),
+    (2048, 2),
+    (2049, 2),
+    (5000, 2),
+    (10_000, 10),
+    (700, 64),
+    (1300, 64),
+    (300, 784),
+    (3, 5000),
+]
 
 
 def spelled_out(n, d, rng):
     """First row, stop and Generator of each block."""
     words = np.random.default_rng(rng).integers(0, 2**32, size=4, dtype=np.uint32)
-    most = min(2048, max(128, 2**16 // d))
-    k = 1 if n <= most else 2 * int(np.ceil(n / (2 * most)))
+    most = min(4096, max(128, 2**16 // d))
+    k = 1 if 2 * n <= most else 2 * int(np.ceil(n / (2 * most)))
     seeds = np.random.SeedSequence(words.tolist()).spawn(k)
     generators = [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
     return [(i * n // k, (i + 1) * n // k, generator) for i, generator in enumerate(generators)]

@@ -20,7 +20,7 @@ def mpiexec():
 
 
 @pytest.fixture(scope="module")
-def runs():
+def mpi_starts():
     pytest.importorskip("mpi4py")
     if mpiexec() is None:
         pytest.skip("mpiexec is not installed")
@@ -29,6 +29,6 @@ def runs():
         pytest.skip("MPI does not start here: " + probe.stderr.strip()[-200:])
 
 
-def test_mpi_gives_the_same_bits(runs):
+def test_mpi_gives_the_same_bits(mpi_starts):
     done = mpi("-m", "mpi4py.futures", "mpi_run.py")
     assert (done.returncode, done.stdout) == (0, "the same bits\n"), done.stderr[-3000:]

@@ -171,6 +171,27 @@ def test_blas_has_one_thread_from_the_first_to_open_to_the_last_to_close():
         assert blas_threads() == before
 
 
+def test_any_thread_may_limit_blas_and_any_other_lift_it():
+    """As threadpoolctl 3.8 has it, OpenBLAS listens to one thread only, here one of the user's that stays alive."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with (
+        ThreadPoolExecutor(1) as users,
+        ThreadPoolExecutor(1) as first,
+        ThreadPoolExecutor(1) as second,
+        threadpoolctl.threadpool_limits(limits=2, user_api="blas"),
+    ):
+        before = blas_threads()
+        users.submit(threadpoolctl.threadpool_limits, 2, "blas").result()
+        for opener, closer in ((first, second), (second, first)):
+            with_one_thread = one_blas_thread()
+            opener.submit(with_one_thread.__enter__).result()
+            assert blas_threads() == [1] * len(before)
+            closer.submit(with_one_thread.__exit__, None, None, None).result()
+            assert blas_threads() == before
+        users.submit(threadpoolctl.threadpool_limits, 1, "blas").result()
+        assert blas_threads() == [1] * len(before)  # heard as before
+
+
 def test_without_threadpoolctl_nothing_happens(monkeypatch):
     monkeypatch.setattr("npscore._parallel.threadpoolctl", None)
     before = blas_threads()

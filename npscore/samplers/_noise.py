@@ -20,9 +20,9 @@ import numpy as np
 from .._parallel import draw_words
 from .._validation import Array, as_count, as_rng
 
-# Measured: smaller blocks spend their time between NumPy's loops, larger ones fall out of the cache, first in
-# the hidden layers of a network.
-NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**16, 2048, 128
+# Measured: smaller blocks spend their time between NumPy's loops, in threads above all, larger ones fall out of the
+# cache, and the fewer there are the fewer cores have one.
+NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**16, 4096, 128
 
 _f = np.float32
 UNIT, HALF_UNIT, TURN = _f(2.0**-32), _f(2.0**-33), _f(2 * np.pi * 2.0**-32)
@@ -46,7 +46,7 @@ class Block:
 def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
     """The blocks in which ``langevin`` takes n chains in d dimensions, with their fresh random streams.
 
-    With r = min(2048, max(128, ⌊2¹⁶/d⌋)) rows at most in a block there are k = 1 of them for n ≤ r and else k =
+    With r = min(4096, max(128, ⌊2¹⁶/d⌋)) rows at most in a block there are k = 1 of them for 2n ≤ r and else k =
     2⌈n/2r⌉, an even number; block i is rows ⌊in/k⌋ to ⌊(i+1)n/k⌋ − 1. One draw from ``rng`` (a Generator or a seed),
     four 32-bit words w, seeds them all: block i has the stream ``Generator(SFC64(SeedSequence(w).spawn(k)[i]))``,
     whatever kind of generator ``rng`` is. A step takes the next ``block.noise(dtype)``: in float64 and longdouble
@@ -63,7 +63,7 @@ def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
 def block_rows(n: int, d: int) -> list[slice]:
     """The rows of each block: they depend on the shape of x0 and on nothing else."""
     most = min(MOST_ROWS, max(FEWEST_ROWS, NUMBERS // d))
-    k = 1 if n <= most else 2 * -(-n // (2 * most))
+    k = 1 if 2 * n <= most else 2 * -(-n // (2 * most))
     return [slice(i * n // k, (i + 1) * n // k) for i in range(k)]
 
 
@@ -88,12 +88,13 @@ def _box_muller(rng: np.random.Generator, z: Array) -> None:
     half = -(-z.shape[1] // 2)
     words = rng.bit_generator.random_raw(len(z) * half).astype("<u8", copy=False)
     words = words.view("<u4").reshape(len(z), 2 * half)
-    r = np.multiply(words[:, :half], UNIT, dtype=np.float32, casting="unsafe")  # (steps, half)
-    theta = np.multiply(words[:, half:], TURN, dtype=np.float32, casting="unsafe")  # (steps, half)
+    r, theta = (part.astype(np.float32) for part in (words[:, :half], words[:, half:]))  # (steps, half) each
+    r *= UNIT
     r += HALF_UNIT
     np.log(r, out=r)
     r *= _f(-2)
     np.sqrt(r, out=r)
+    theta *= TURN
     np.multiply(r, np.sin(theta), out=z[:, :half])
     np.cos(theta, out=theta)
     rest = z.shape[1] - half

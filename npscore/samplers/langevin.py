@@ -80,7 +80,7 @@ def langevin(
     x_t = x_{t-1} + α s(x_{t-1}) + √(2α) z_t for t = 1 … n_steps, bit for bit the iterated ``langevin_step``.
     ``x0`` is (n, d); its floating type (float32, float64, longdouble) is kept whatever the score returns.
 
-    Blocks: chains are walked through in blocks of at most 2,048 rows, fewer for d > 32, each with a random
+    Blocks: chains are walked through in blocks of at most 4,096 rows, fewer for d > 16, each with a random
     stream of its own: ``samplers.langevin_blocks(n, d, rng=rng)`` gives both, and says how. Step t takes the next
     ``block.noise(dtype)`` of each, whatever is recorded, reported or has diverged. A Generator given as ``rng``
     moves on by four 32-bit words a run.
@@ -93,8 +93,7 @@ def langevin(
     Dask's ``client.get_executor()``, mpi4py's ``MPIPoolExecutor``) sends them away in at most 1,024 jobs; the
     numbers are those of a plain run. In threads the score must be thread-safe (npscore's are); for other
     processes it must be picklable. With threadpoolctl installed BLAS keeps to one thread during a run, here and
-    there, so that bits do not depend on its number of threads, which they do for products over more than a few
-    hundred terms.
+    there, so that bits do not depend on its number of threads, as those of matrix products do.
 
     Recording: with ``record_every=k`` the trajectory holds the states after steps burn_in + k, burn_in + 2k,
     … ≤ n_steps. ``burn_in`` counts steps out of n_steps, so it never changes the final state; without
