@@ -166,6 +166,7 @@ _KERNELS: dict[str, Callable[..., Jet]] = {
     "square": _square,
     "cube": _cube,
 }
+_UFUNCS = {"tanh": np.tanh, "sin": np.sin}  # a kernel's φ that can be written over its z
 _BLOCK = 2**18  # elements worked on at a time, so that a kernel's temporaries stay in the cache
 NAMES: tuple[str, ...] = tuple(_KERNELS)
 _PARAMETERS: dict[str, dict[str, float]] = {"softplus": {"beta": 1.0}}  # each with its default; all are > 0
@@ -215,6 +216,18 @@ class Activation:
                 for whole, part in zip(jet, kernel):
                     whole[block] = part
             return tuple(derivative.reshape(z.shape) for derivative in jet)
+
+    def overwrite(self, z: Array) -> Array:
+        """φ of a clean (…, h) array that nobody needs any more, in its memory."""
+        flat = z.reshape(-1)
+        with np.errstate(under="ignore"):
+            if self.name in _UFUNCS:
+                _UFUNCS[self.name](flat, out=flat)
+            else:
+                for start in range(0, z.size, _BLOCK):
+                    part = flat[start : start + _BLOCK]
+                    part[...] = next(_KERNELS[self.name](part, **dict(self.params)))
+        return flat.reshape(z.shape)
 
     def spec(self) -> str:
         """The canonical text, such as "tanh" or "softplus(beta=2.0)": ``get(a.spec()) == a``."""

@@ -10,6 +10,7 @@ from strategies import ACTIVATIONS, OBJECTIVES, TAME, cases, gradient_error, mak
 
 import npscore as ns
 from npscore.checks import complex_step_gradient, taylor_rates
+from npscore.models import _backprop
 
 HIDDEN = ((), (5,), (5, 4), (2, 6, 4), (4, 5, 2, 6))  # depths 0 to 4, h ≠ d = 3 ≠ n = 7
 EXTENDED = np.finfo(np.longdouble).eps < np.finfo(np.float64).eps
@@ -37,6 +38,12 @@ def test_every_parameter_at_every_depth_is_the_complex_step(activation, name):
 def test_square_weights_hide_no_transpose(name):
     """Where every layer is 3 x 3, a transposed weight raises nothing and must show in the numbers."""
     assert error_against_complex_step(name, make_case(7, hidden=(3, 3, 3), n=3)) < 1e-12
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_bias_that_is_a_column_of_the_weight_has_its_gradient(name, monkeypatch):
+    monkeypatch.setattr(_backprop, "LARGE", 1)
+    assert error_against_complex_step(name, make_case(5, d=3, hidden=(6, 5), n=7)) < 1e-12
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -21,8 +21,9 @@ from strategies import (
 )
 
 import npscore as ns
+from npscore import activations
 from npscore.checks import complex_step_jacobian, relative_error
-from npscore.models import base
+from npscore.models import _backprop, base
 
 TIGHT = 1e-12
 
@@ -42,6 +43,36 @@ def test_the_forward_pass_is_the_one_on_paper(activation, phi):  # eq-4.1, eq-4.
 def test_jacobian_is_the_complex_step_in_x(case):  # eq-5.1
     expected = complex_step_jacobian(case.model.score, case.x)
     assert relative_error(case.model.jacobian(case.x), expected) < TIGHT
+
+
+@pytest.mark.parametrize(
+    "large", [1, 10**9]
+)  # with the first layer's bias as one more column of W, and without
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+def test_the_score_alone_is_bit_for_bit_that_of_a_pullback(activation, hidden, dtype, large, monkeypatch):
+    """Though it writes each φ over its z, here in many blocks of 16 numbers."""
+    monkeypatch.setattr(_backprop, "LARGE", large)
+    monkeypatch.setattr(activations, "_BLOCK", 16)
+    case = make_case(1, d=3, hidden=hidden, activation=activation, n=11)
+    model = case.model.with_theta(case.model.theta.astype(dtype))
+    x = case.x.astype(dtype)
+    s = model.score(x)
+    assert s.dtype == dtype
+    np.testing.assert_array_equal(s, model.score_vjp(x)[0])
+    np.testing.assert_array_equal(x, case.x.astype(dtype))
+
+
+def test_a_bias_that_is_a_column_is_added_as_ever(monkeypatch):
+    case = make_case(4, d=3, hidden=(8, 7), n=40)
+    plain = list(_everything(case))
+    monkeypatch.setattr(_backprop, "LARGE", 1)
+    seen = []
+    monkeypatch.setattr(np, "concatenate", lambda *a, _=np.concatenate, **k: seen.append(k) or _(*a, **k))
+    for column, added in zip(_everything(case), plain):
+        assert relative_error(column, added) < 1e-14
+    assert {"axis": 1} in seen  # it was one
 
 
 def test_one_hidden_layer_by_hand():  # eq-5.11

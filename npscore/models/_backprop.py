@@ -16,6 +16,8 @@ import numpy as np
 from ..activations import Activation
 from .base import Array, Layer
 
+NARROW, LARGE = 4, 2**16  # columns, numbers
+
 
 class Forward(NamedTuple):
     """What the forward pass leaves: s (n, d), each layer's input a_{l-1}, each z_l's jet (φ, φ′, …)."""
@@ -41,13 +43,28 @@ class Tangents(NamedTuple):
 def forward(layers: Sequence[Layer], activation: Activation, x: Array, order: int) -> Forward:
     """Run the network, keeping φ and its first ``order`` derivatives at every hidden layer."""
     inputs, jets = [x], []
-    for weight, bias in layers[:-1]:
-        z = inputs[-1] @ weight.T  # (n, h_l)          eq-4.1
-        z += bias
-        jets.append(activation.unchecked_jet(z, order))
+    for layer in layers[:-1]:
+        jets.append(activation.unchecked_jet(affine(inputs[-1], layer), order))
         inputs.append(jets[-1][0])  # a_l = φ(z_l)      eq-4.2
-    weight, bias = layers[-1]
-    return Forward(inputs[-1] @ weight.T + bias, inputs, jets)  # s = z_L   eq-4.3
+    return Forward(affine(inputs[-1], layers[-1]), inputs, jets)  # s = z_L   eq-4.3
+
+
+def score(layers: Sequence[Layer], activation: Activation, x: Array) -> Array:
+    """s (n, d) alone: nothing is kept, φ takes the memory of its z."""
+    for layer in layers[:-1]:
+        x = activation.overwrite(affine(x, layer))
+    return affine(x, layers[-1])
+
+
+def affine(a: Array, layer: Layer) -> Array:
+    """z = a Wᵀ + b, (n, fan_out). Where a is narrow and z large, b is W's last column: a pass over z is spared."""
+    weight, bias = layer
+    if a.shape[1] <= NARROW and len(a) * len(bias) >= LARGE:
+        a = np.concatenate([a, np.ones((len(a), 1), a.dtype)], axis=1)  # (n, fan_in + 1)
+        return a @ np.concatenate([weight, bias[:, None]], axis=1).T
+    z = a @ weight.T  # (n, fan_out)                    eq-4.1
+    z += bias
+    return z
 
 
 def backward(

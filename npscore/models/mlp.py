@@ -12,7 +12,7 @@ import numpy as np
 from .. import activations
 from .._validation import as_count, as_rng
 from ..activations import Activation
-from ._backprop import backward, forward, plus, pull_tangents, push_jacobian, push_tangents
+from ._backprop import backward, forward, plus, pull_tangents, push_jacobian, push_tangents, score
 from ._trace import directions, trace
 from .base import Array, Layer, Pullback, ScoreModel
 
@@ -141,7 +141,7 @@ class MLP(ScoreModel):
     # ---- the primitives: chapters 4 and 5 ----------------------------------------------------------
 
     def _score(self, x: Array) -> Array:
-        return forward(self.layers, self.activation, x, order=0).s
+        return score(self.layers, self.activation, x)
 
     def _score_vjp(self, x: Array) -> tuple[Array, Pullback]:
         run = forward(self.layers, self.activation, x, order=1)
