@@ -9,6 +9,7 @@ import pytest
 from sampler_runs import curved, iterate, start
 
 import npscore as ns
+from npscore._parallel import one_blas_thread
 from npscore.samplers import DivergenceError, _blocks
 
 N = 9000  # four blocks of 2,250 rows
@@ -233,7 +234,7 @@ def test_bits_do_not_depend_on_the_number_of_blas_threads():
     np.testing.assert_array_equal(*runs)
 
 
-# A target's own score goes past its border -------------------------------------------------------------------
+# npscore's own scores go past their border -------------------------------------------------------------------
 
 
 class Tempered(ns.targets.Gaussian):
@@ -252,16 +253,18 @@ def test_a_score_that_a_subclass_overrides_is_the_one_that_is_called():
     assert (half != ns.langevin(plain.score, x0, 0.1, 5, rng=0).x).all()
 
 
-def test_chains_of_another_dimension_are_refused_by_the_target():
+@pytest.mark.parametrize("owner", [MODEL, MIXTURE])
+def test_chains_of_another_dimension_are_refused_by_the_score(owner):
     with pytest.raises(ValueError, match=r"^x must have shape \(n, 2\), got shape \(50, 3\)"):
-        ns.langevin(MIXTURE.score, np.zeros((50, 3)), 0.1, 5, rng=0)
+        ns.langevin(owner.score, np.zeros((50, 3)), 0.1, 5, rng=0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
-@pytest.mark.parametrize("target", [MIXTURE, ns.targets.StudentT(np.zeros(2), np.eye(2), 3.0)])
-def test_a_targets_score_is_its_public_one_bit_for_bit(target, dtype):
-    states = iterate(target.score, chains(dtype), 0.1, 11, 3)
-    np.testing.assert_array_equal(run(target.score, dtype).x, states[-1])
+@pytest.mark.parametrize("owner", [MODEL, MIXTURE, ns.targets.StudentT(np.zeros(2), np.eye(2), 3.0)])
+def test_a_score_is_the_public_one_bit_for_bit(owner, dtype):
+    with one_blas_thread():
+        states = iterate(owner.score, chains(dtype), 0.1, 11, 3)
+    np.testing.assert_array_equal(run(owner.score, dtype).x, states[-1])
 
 
 def test_a_target_whose_score_overflows_diverges_without_a_warning():

@@ -128,7 +128,11 @@ class ScoreModel(ABC):
 
     def score(self, x: Any) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
-        return map_blocks(self._score, self._input(x), self._rows_per_block(self._numbers))
+        return self.unchecked_score(self._input(x))
+
+    def unchecked_score(self, x: Array) -> Array:
+        """`score` past its border: of a clean ``(n, d)`` batch."""
+        return map_blocks(self._score, x, self._rows_per_block(self._numbers))
 
     def divergence(self, x: Any) -> Array:
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
