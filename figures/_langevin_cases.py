@@ -10,6 +10,7 @@ import numpy as np
 
 import npscore as ns
 from npscore._parallel import one_blas_thread
+from npscore.samplers._blocks import NOISE_AHEAD
 from npscore.samplers._noise import fill_standard_normal
 
 Array = np.ndarray
@@ -89,10 +90,12 @@ def floor(case: Case) -> Callable[[], None]:
     def run() -> None:
         with one_blas_thread():
             for block in ns.samplers.langevin_blocks(*case.x0.shape, rng=0):
-                z = np.empty((1, *block.shape), dtype)
+                ahead = min(case.n_steps, max(1, NOISE_AHEAD // np.prod(block.shape)))
+                z = np.empty((ahead, *block.shape), dtype)
                 pairs = [pair(len(z[0]), *product) for product in case.products]
-                for _ in range(case.n_steps):
-                    fill_standard_normal(block.rng, z)
+                for t in range(case.n_steps):
+                    if t % ahead == 0:
+                        fill_standard_normal(block.rng, z[: case.n_steps - t])
                     for left, right, out in pairs:
                         np.matmul(left, right, out=out)
 

@@ -33,7 +33,7 @@ def draw(numbers: dict[str, Any]) -> Any:
             if row := numbers["seconds"][size].get(f"{dtype} tanh"):
                 draw_row(axes, y, dots(row))
         axes.set_xscale("log")
-        axes.margins(x=0.1, y=0.12)
+        axes.margins(x=0.14, y=0.12)
         axes.set_title(f"{dtype}, tanh")
         axes.set_xlabel("seconds per step: loss and full gradient")
         axes.grid(axis="x", lw=0.4)
