@@ -45,14 +45,12 @@ def test_jacobian_is_the_complex_step_in_x(case):  # eq-5.1
     assert relative_error(case.model.jacobian(case.x), expected) < TIGHT
 
 
-@pytest.mark.parametrize(
-    "large", [1, 10**9]
-)  # with the first layer's bias as one more column of W, and without
+@pytest.mark.parametrize("large", [1, 10**9])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
 def test_the_score_alone_is_bit_for_bit_that_of_a_pullback(activation, hidden, dtype, large, monkeypatch):
-    """Though it writes each φ over its z, here in many blocks of 16 numbers."""
+    """Though it writes each φ over its z, here in blocks of 16 numbers, with b₁ as a column of W₁ or added."""
     monkeypatch.setattr(_backprop, "LARGE", large)
     monkeypatch.setattr(activations, "_BLOCK", 16)
     case = make_case(1, d=3, hidden=hidden, activation=activation, n=11)

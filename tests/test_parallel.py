@@ -174,11 +174,12 @@ def test_blas_has_one_thread_from_the_first_to_open_to_the_last_to_close():
 def test_any_thread_may_limit_blas_and_any_other_lift_it():
     """As threadpoolctl 3.8 has it, OpenBLAS listens to one thread only, here one of the user's that stays alive."""
     threadpoolctl = pytest.importorskip("threadpoolctl")
+    at_first = blas_threads()
     with (
-        ThreadPoolExecutor(1) as users,
+        threadpoolctl.threadpool_limits(limits=2, user_api="blas"),
+        ThreadPoolExecutor(1) as users,  # ends first, or what it set would stay
         ThreadPoolExecutor(1) as first,
         ThreadPoolExecutor(1) as second,
-        threadpoolctl.threadpool_limits(limits=2, user_api="blas"),
     ):
         before = blas_threads()
         users.submit(threadpoolctl.threadpool_limits, 2, "blas").result()
@@ -190,6 +191,7 @@ def test_any_thread_may_limit_blas_and_any_other_lift_it():
             assert blas_threads() == before
         users.submit(threadpoolctl.threadpool_limits, 1, "blas").result()
         assert blas_threads() == [1] * len(before)  # heard as before
+    assert blas_threads() == at_first
 
 
 def test_without_threadpoolctl_nothing_happens(monkeypatch):

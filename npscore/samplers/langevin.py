@@ -87,7 +87,8 @@ def langevin(
 
     ``score`` is called on the (b, d) rows of a block and must treat each row by itself; one that looks
     across rows (batch statistics, interacting particles) needs ``langevin_step`` in a loop. It gets a scratch
-    array that is overwritten once it has returned: it must copy what it wants to keep.
+    array that is overwritten once it has returned: it must copy what it wants to keep. The score of
+    a model or target of npscore's is not asked to check its rows anew, and its overflow is told as divergence.
 
     ``workers=k`` takes the blocks in k threads, and ``executor`` (as in ``concurrent.futures``: a process pool,
     Dask's ``client.get_executor()``, mpi4py's ``MPIPoolExecutor``) sends them away in at most 1,024 jobs; the
