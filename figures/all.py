@@ -9,12 +9,13 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = sorted(path for path in HERE.glob("*.py") if path.stem != "all" and not path.stem.startswith("_"))
+SCRIPTS = sorted(path for path in HERE.glob("*/*.py") if not path.stem.startswith("_"))
 
 
 def main() -> int:
     """Run every script, also after one has failed; the exit code is the number that failed."""
     options, failed = sys.argv[1:], []
+    sys.path.insert(0, str(HERE.parent))
     if {"-h", "--help"} & set(options):
         print(__doc__)
         options = ["--help"]
@@ -23,7 +24,9 @@ def main() -> int:
         sys.argv = [str(script), *options]
         started = time.perf_counter()
         try:
-            runpy.run_path(str(script), run_name="__main__")
+            runpy.run_module(
+                f"figures.{script.parent.name}.{script.stem}", run_name="__main__", alter_sys=True
+            )
         except Exception:
             traceback.print_exc()
             failed.append(script.name)

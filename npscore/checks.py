@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import as_array, as_batch, as_callable, as_positive, as_shaped
+from ._run.borders import as_array, as_batch, as_callable, as_positive, as_shaped
 
 Array = np.ndarray
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._atomic import PathLike, atomic_write
+from ._run.atomic import PathLike, atomic_write
 from .datasets import Table
 from .fitting import History
 

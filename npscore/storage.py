@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from ._atomic import PathLike
-from ._npz import FileFormatError, read_npz, write_npz
+from ._run.atomic import PathLike
+from ._run.npz import FileFormatError, read_npz, write_npz
 from ._version import __version__
 from .datasets.standardise import Standardisation
 from .models import MODELS, ScoreModel

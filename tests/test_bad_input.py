@@ -6,7 +6,7 @@ Samplers, ``fit``, files and data have fuller tables of their own beside their o
 
 import numpy as np
 import pytest
-from bad_calls import BAD, CALLS, GAUSSIAN, LINEAR, MIXTURE, MODEL, ONES, STUDENT, V, X
+from support.bad_calls import BAD, CALLS, GAUSSIAN, LINEAR, MIXTURE, MODEL, ONES, STUDENT, V, X
 
 import npscore as ns
 from npscore import datasets, diagnostics

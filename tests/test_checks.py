@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
+from support.strategies import seeds
 
 from npscore.checks import complex_step_gradient, complex_step_jacobian, relative_error, taylor_rates
 

@@ -13,13 +13,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "figures"
-NAMES = sorted(path.stem for path in FIGURES.glob("*.py") if path.stem != "all" and path.stem[0] != "_")
+SCRIPTS = {path.stem: path.parent for path in sorted(FIGURES.glob("*/*.py")) if path.stem[0] != "_"}
+NAMES = list(SCRIPTS)
 
 
 @lru_cache
 def numbers(name):
     """What the committed picture shows."""
-    return json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((SCRIPTS[name] / f"{name}.json").read_text(encoding="utf-8"))
 
 
 # ---- they run ------------------------------------------------------------------------------------------
@@ -52,9 +53,11 @@ def test_a_script_writes_its_picture_and_numbers(name, quick_run):
 
 
 def test_one_that_fails_is_named_and_the_others_still_run(tmp_path):
+    (tmp_path / "figures" / "theory").mkdir(parents=True)
+    tmp_path = tmp_path / "figures"
     (tmp_path / "all.py").write_bytes((FIGURES / "all.py").read_bytes())
-    (tmp_path / "first.py").write_text("raise RuntimeError('planted')")
-    (tmp_path / "second.py").write_text("print('second ran')")
+    (tmp_path / "theory" / "first.py").write_text("raise RuntimeError('planted')")
+    (tmp_path / "theory" / "second.py").write_text("print('second ran')")
     command = [sys.executable, str(tmp_path / "all.py")]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 1
@@ -67,18 +70,19 @@ def test_one_that_fails_is_named_and_the_others_still_run(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_committed_small_and_shown_with_a_sentence(name):
-    size = (FIGURES / f"{name}.png").stat().st_size
+    size = (SCRIPTS[name] / f"{name}.png").stat().st_size
     assert size < 200_000, f"{size} bytes"
     assert numbers(name)["claim"]
     texts = [(ROOT / file).read_text(encoding="utf-8") for file in ("README.md", "derivations.md")]
     shown = re.compile(
-        rf"^!\[[^\]]{{20,}}\]\(figures/{name}\.png\)\n\n\*What to see: [^*]{{60,}}\*$", re.MULTILINE
+        rf"^!\[[^\]]{{20,}}\]\(figures/{SCRIPTS[name].name}/{name}\.png\)\n\n\*What to see: [^*]{{60,}}\*$",
+        re.MULTILINE,
     )
     assert any(shown.search(text) for text in texts), f"no text shows {name}.png and says what to see"
 
 
 def test_no_picture_is_without_its_script():
-    made = {path.stem for path in FIGURES.iterdir() if path.suffix in (".png", ".json")}
+    made = {path.stem for path in FIGURES.rglob("*") if path.suffix in (".png", ".json")}
     assert made == set(NAMES)
 
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from planted import MISTAKES, run_tests
+from support.planted import MISTAKES, run_tests
 
 ROOT = Path(__file__).resolve().parent.parent
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from strategies import network
+from support.strategies import network
 
 import npscore as ns
 from npscore.datasets.standardise import Standardisation

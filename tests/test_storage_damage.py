@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import network
+from support.strategies import network
 from test_storage import assert_same, linear, units
 
 import npscore as ns

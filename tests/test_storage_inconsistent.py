@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import npscore as ns
-from npscore import _npz
+from npscore._run import npz as _npz
 
 
 @pytest.fixture

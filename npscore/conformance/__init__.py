@@ -16,7 +16,7 @@ from typing import Any
 HOMES = {
     "answers": ("AnswerError", "Errored", "Skipped", "answer_of"),
     "cases": ("Case", "families", "load", "manifest"),
-    "checking": ("Question", "Skip", "check", "parametrize", "questions"),
+    "callables": ("Question", "Skip", "check", "parametrize", "questions"),
     "grading": ("Report", "Verdict", "grade", "grade_case", "grade_operation"),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names}

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._validation import as_choice
+from .._run.borders import as_choice
 
 Array = np.ndarray
 DIRECTORY = resources.files(__package__) / "v1"

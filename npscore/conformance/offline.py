@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._atomic import PathLike, as_path, atomic_write
+from .._run.atomic import PathLike, as_path, atomic_write
 from .answers import AnswerError, Errored, Skipped, answer_of
 from .protocol import Outcome, decode, encode, outcome_of, question, run_message, start_message
 from .selection import not_asked

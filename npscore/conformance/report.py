@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Optional
 
-from . import forms
+from . import formats as forms
 from .diagnosis import Finding, Unknown
 from .digits import GOLD, PASS, CaseGrade
 from .mistakes import RIGHT

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .._progress import Progress
+from .._run.progress import Progress
 from .answers import Errored, Skipped
 from .process import Gone, Log, Process, TooSlow
 from .protocol import Outcome, offered, outcome_of, run_message, start_message

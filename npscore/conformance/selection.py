@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
-from .._validation import as_choice
+from .._run.borders import as_choice
 from .answers import Skipped
 from .cases import families, load
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._validation import as_array, as_batch, as_number, as_positive, as_rng, as_shaped
+from .._run.borders import as_array, as_batch, as_number, as_positive, as_rng, as_shaped
 from ._columns import as_columns
 from ._grid import grid_step
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import as_batch, as_number, as_rng
+from .._run.borders import as_batch, as_number, as_rng
 
 Array = np.ndarray
 

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._validation import as_array, as_batch, as_shaped
+from .._run.borders import as_array, as_batch, as_shaped
 from ._columns import as_columns
 
 Array = np.ndarray

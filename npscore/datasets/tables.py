@@ -11,8 +11,8 @@ from typing import Optional, Union
 
 import numpy as np
 
-from .._atomic import PathLike, as_path, atomic_write
-from .._validation import as_batch, as_count
+from .._run.atomic import PathLike, as_path, atomic_write
+from .._run.borders import as_batch, as_count
 from ._columns import as_columns, choose
 from ._csv import is_header, parse
 

@@ -7,8 +7,8 @@ from typing import Optional
 
 import numpy as np
 
-from .._progress import Progress
-from ..optimizers import adam_step, clip_by_norm, ema_update
+from .._run.progress import Progress
+from .optimizers import adam_step, clip_by_norm, ema_update
 from .problem import Callback, Diverged, Problem, State, evaluate, out_of_patience, to_result, validate
 from .result import FitResult, NonFiniteLossError, Recorder
 

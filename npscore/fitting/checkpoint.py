@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._atomic import PathLike, as_path
-from .._npz import FileFormatError, read_npz, write_npz
-from .._validation import as_count, as_shaped
-from ..optimizers import Adam
+from .._run.atomic import PathLike, as_path
+from .._run.borders import as_count, as_shaped
+from .._run.npz import FileFormatError, read_npz, write_npz
+from .optimizers import Adam
 from .problem import Problem, State
 from .result import History, Recorder
 

@@ -8,19 +8,19 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .._atomic import PathLike, as_path
-from .._validation import _show, as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
+from .._run.atomic import PathLike, as_path
+from .._run.borders import _show, as_array, as_batch, as_callable, as_count, as_flag, as_number, as_rng
 from ..datasets.rounding import dequantise, unchecked_dequantise, warn_if_rounded
 from ..datasets.splitting import train_validation_split
 from ..models.base import ScoreModel
-from ..sharded import Sharded
-from ..stochastic import Objective, as_objective, named_objective
+from ..objectives.drawn import Objective, as_objective, named_objective
 from .adam import run_adam
 from .checkpoint import Checkpoint
 from .lbfgs import run_lbfgs
 from .problem import Callback, Problem, State, first_state
 from .result import FitResult, Recorder
 from .settings import Settings, checked_jitter
+from .sharded import Sharded
 
 Array = np.ndarray
 

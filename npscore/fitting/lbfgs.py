@@ -6,7 +6,7 @@ from typing import Optional
 
 import numpy as np
 
-from .._progress import Progress
+from .._run.progress import Progress
 from .problem import (
     Callback,
     Diverged,

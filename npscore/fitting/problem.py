@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._validation import NotFiniteError
+from .._run.borders import NotFiniteError
 from ..models.base import ScoreModel
 from ..objectives import ism_values
-from ..optimizers import Adam, adam_init
-from ..stochastic import Objective, as_loss_grad
+from ..objectives.drawn import Objective, as_loss_grad
+from .optimizers import Adam, adam_init
 from .result import FitResult, Recorder
 from .settings import Settings
 

@@ -8,8 +8,8 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._validation import as_array, as_choice, as_count, as_number, as_positive
-from ..optimizers import learning_rate_at
+from .._run.borders import as_array, as_choice, as_count, as_number, as_positive
+from .optimizers import learning_rate_at
 
 OPTIMIZERS = ("adam", "lbfgs")
 SCHEDULES = ("cosine", "constant")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import as_array, as_batch, as_shaped
+from .._run.borders import as_array, as_batch, as_shaped, unchecked_twin
 from ._blocks import map_blocks, vjp_blocks
 
 Array = np.ndarray
@@ -126,6 +126,7 @@ class ScoreModel(ABC):
 
     # ---- values ----------------------------------------------------------------------------------
 
+    @unchecked_twin("unchecked_score")
     def score(self, x: Any) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
         return self.unchecked_score(self._input(x))

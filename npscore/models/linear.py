@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights
+from .._run.borders import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights
 from .base import Array, Pullback, ScoreModel
 
 

@@ -10,10 +10,10 @@ from typing import Any, Union
 import numpy as np
 
 from .. import activations
-from .._validation import as_count, as_rng
+from .._run.borders import as_count, as_rng
 from ..activations import Activation
-from ._backprop import backward, forward, plus, pull_tangents, push_jacobian, push_tangents, score
-from ._trace import directions, trace
+from ._network.passes import backward, forward, plus, pull_tangents, push_jacobian, push_tangents, score
+from ._network.trace import directions, trace
 from .base import Array, Layer, Pullback, ScoreModel
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._validation import (
+from .._run.borders import (
     Array,
     as_batch,
     as_callable,

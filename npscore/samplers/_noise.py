@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .._parallel import draw_words
-from .._validation import Array, as_count, as_rng
+from .._run.borders import Array, as_count, as_rng
+from .._run.executors import draw_words
 
 # Measured: smaller blocks spend their time between NumPy's loops, in threads above all, larger ones fall out of the
 # cache, and the fewer there are the fewer cores have one.

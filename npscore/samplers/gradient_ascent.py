@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._progress import Progress
-from .._validation import Array, as_batch, as_callable, as_number, as_positive, as_shaped
+from .._run.borders import Array, as_batch, as_callable, as_number, as_positive, as_shaped
+from .._run.progress import Progress
 from ._chains import (
     Callback,
     Chains,

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._parallel import as_executor, draw_words, one_blas_thread, submit_all
-from .._progress import Progress
-from .._validation import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
+from .._run.borders import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
+from .._run.executors import as_executor, draw_words, one_blas_thread, submit_all
+from .._run.progress import Progress
 from ._blocks import Job, Plan, States, Walk, coefficients, empty_states, make_jobs, make_walks, run_job
 from ._chains import (
     Callback,

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import Array, as_count, as_covariance, as_positive, as_shaped
+from .._run.borders import Array, as_count, as_covariance, as_positive, as_shaped
 
 
 class LangevinLaw(NamedTuple):

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import as_array, as_batch, as_count, as_rng
+from .._run.borders import as_array, as_batch, as_count, as_rng, unchecked_twin
 from .quadrature import Quadrature
 
 Array = np.ndarray
@@ -46,6 +46,7 @@ class Target(ABC):
         """log p(x), normalised, shape ``(n,)``; −inf where p is 0 or log p is below the float range."""
         return self._evaluate(self._log_prob, x)
 
+    @unchecked_twin("unchecked_score")
     def score(self, x: Any) -> Array:
         """s(x) = +∇ₓ log p(x), shape ``(n, d)``  (eq-1.1)."""
         return self._evaluate(self._score, x)

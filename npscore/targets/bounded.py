@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._validation import as_number, as_positive
+from .._run.borders import as_number, as_positive
 from .base import like, set_fields
 from .quadrature import Rule, gauss_legendre, half_line
 from .univariate import Univariate

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import as_choice, as_covariance, as_positive
+from .._run.borders import as_choice, as_covariance, as_positive
 from .base import LOG_2PI, Target, as_vector, like, set_fields, square_norm
 from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor
 from .whitening import Whitening, whitening

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import as_array, as_covariance, as_positive, as_shaped
+from .._run.borders import as_array, as_covariance, as_positive, as_shaped
 from .base import Target, as_vector, like, set_fields, square_norm
 from .gaussian import log_normaliser, push_forward, standard_grid
 from .quadrature import Quadrature

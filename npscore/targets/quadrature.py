@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import as_count
+from .._run.borders import as_count
 
 Array = np.ndarray
 

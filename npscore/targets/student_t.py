@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._validation import as_covariance, as_positive
+from .._run.borders import as_covariance, as_positive
 from .base import LOG_2PI, Target, as_vector, like, set_fields, square_norm
 from .gaussian import push_forward
 from .quadrature import Quadrature, Rule, as_order, tensor, trapezoid

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import as_number, as_positive
+from .._run.borders import as_number, as_positive
 from .base import like, set_fields
 from .bounded import Bounded
 from .quadrature import Rule, gauss_legendre

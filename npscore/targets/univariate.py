@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._validation import as_number, as_positive
+from .._run.borders import as_number, as_positive
 from .base import Target, like, set_fields
 from .quadrature import Quadrature, Rule, as_order, gumbel, half_line, logistic, tensor
 

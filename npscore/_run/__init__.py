@@ -1,0 +1,1 @@
+"""What no mathematics depends on: checked arguments, files, executors, BLAS threads, progress."""

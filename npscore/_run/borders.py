@@ -1,0 +1,248 @@
+"""The library's one border post: every public call turns its arguments into arrays here.
+
+Each helper takes the value and the *name the caller used for it*, and either returns a clean array or
+number or raises one ``TypeError`` (wrong kind of thing) or ``ValueError`` (right kind, wrong value) of
+the form "<name> must be <expected>, got <value>". Arrays come back as they are where they already fit:
+float32, float64 and longdouble keep their type (complex too, where a complex step may pass); integers
+and float16 become float64. Nothing here writes to its argument.
+"""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, Optional
+
+import numpy as np
+
+Array = np.ndarray
+
+
+class NotFiniteError(ValueError):
+    """An array holds NaN or infinity: a kind of its own, so that ``fit`` can tell overflow from misuse."""
+
+
+def as_array(value: Any, name: str, *, allow_complex: bool = False, finite: bool = True) -> Array:
+    """A numeric array of a floating type: TypeError for text, objects, booleans and ragged lists."""
+    try:
+        array = value if type(value) is np.ndarray else _asarray(value)
+    except (ValueError, TypeError, Warning) as error:  # ragged sequences, or a foreign array that refuses
+        raise TypeError(f"{name} must be a rectangular array of numbers, got {_show(value)}") from error
+    if array.dtype.kind not in ("iufc" if allow_complex else "iuf"):
+        raise TypeError(f"{name} must hold real numbers, got {_show(value)} of dtype {array.dtype}")
+    if array.dtype.kind in "iu" or array.dtype == np.float16:
+        array = array.astype(np.float64)
+    if finite and not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise NotFiniteError(f"{name} must be finite, got {array[at]} at index {at if at else '()'}")
+    return array
+
+
+def as_batch(
+    value: Any,
+    name: str = "x",
+    *,
+    n: Optional[int] = None,
+    d: Optional[int] = None,
+    allow_complex: bool = False,
+    finite: bool = True,
+) -> Array:
+    """An ``(n, d)`` array with rows as samples, neither side empty."""
+    array = as_array(value, name, allow_complex=allow_complex, finite=finite)
+    expected = f"({'n' if n is None else n}, {'d' if d is None else d})"
+    if array.ndim != 2:
+        hint = f"; one-dimensional data is {name}[:, None]" if array.ndim == 1 else ""
+        raise ValueError(f"{name} must have shape {expected}, got shape {array.shape}{hint}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
+    if (n is not None and array.shape[0] != n) or (d is not None and array.shape[1] != d):
+        raise ValueError(f"{name} must have shape {expected}, got shape {array.shape}")
+    return array
+
+
+def as_shaped(
+    value: Any,
+    name: str,
+    shape: tuple[int, ...],
+    *,
+    allow_complex: bool = False,
+    finite: bool = True,
+) -> Array:
+    """An array of exactly this shape."""
+    array = as_array(value, name, allow_complex=allow_complex, finite=finite)
+    if array.shape != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, got shape {array.shape}")
+    return array
+
+
+def as_weights(weights: Any, n: int, dtype: Any) -> Array:
+    """The per-row factors w of Σᵢ wᵢ ℓᵢ, shape ``(n,)``: 1/n each where ``weights`` is None."""
+    if weights is None:
+        real = np.dtype(dtype).type  # 1/n divided in its own type: as a double it is no longdouble
+        return np.full(n, real(1) / real(n), dtype)
+    return as_shaped(weights, "weights", (n,))
+
+
+def as_covariance(value: Any, name: str, d: Optional[int] = None) -> tuple[Array, Array]:
+    """A symmetric positive definite ``(d, d)`` matrix and its lower Cholesky factor."""
+    array = as_array(value, name)
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise ValueError(f"{name} must have shape (d, d), got shape {array.shape}")
+    if d is not None and array.shape[0] != d:
+        raise ValueError(f"{name} must have shape {(d, d)}, got shape {array.shape}")
+    scale = np.abs(array).max()
+    asymmetry = np.abs(array - array.T).max()
+    if asymmetry > 1e3 * np.finfo(array.dtype).eps * scale:
+        raise ValueError(f"{name} must be symmetric, got {name} - {name}.T of up to {asymmetry:.3g}")
+    array = 0.5 * (array + array.T)
+    try:
+        # LAPACK knows float32 and float64 only; a longdouble covariance is factored in float64.
+        factor = np.linalg.cholesky(array if array.dtype == np.float32 else array.astype(np.float64))
+    except np.linalg.LinAlgError as error:
+        smallest = np.linalg.eigvalsh(array.astype(np.float64))[0]
+        raise ValueError(
+            f"{name} must be positive definite, got smallest eigenvalue {smallest:.3g}"
+        ) from error
+    return array, factor
+
+
+def as_number(
+    value: Any,
+    name: str,
+    *,
+    above: Optional[float] = None,
+    at_least: Optional[float] = None,
+    at_most: Optional[float] = None,
+    below: Optional[float] = None,
+) -> float:
+    """One finite real number within the stated bounds, as a Python float."""
+    expected = _bounds("a finite number", above, at_least, below, at_most)
+    if isinstance(value, (bool, np.bool_)) or not _is_real_scalar(value):
+        raise TypeError(f"{name} must be {expected}, got {_show(value)}")
+    number = float(value)
+    inside = (
+        np.isfinite(number)
+        and (above is None or number > above)
+        and (at_least is None or number >= at_least)
+        and (below is None or number < below)
+        and (at_most is None or number <= at_most)
+    )
+    if not inside:
+        raise ValueError(f"{name} must be {expected}, got {number!r}")
+    return number
+
+
+def as_positive(value: Any, name: str) -> float:
+    """One finite number > 0."""
+    return as_number(value, name, above=0.0)
+
+
+def as_count(value: Any, name: str, minimum: int = 1) -> int:
+    """A whole number, at least ``minimum``."""
+    expected = f"a whole number >= {minimum}"
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    if not whole:
+        raise TypeError(f"{name} must be {expected}, got {_show(value)}")
+    if value < minimum:
+        raise ValueError(f"{name} must be {expected}, got {value}")
+    return int(value)
+
+
+def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
+    """One of a set of names."""
+    choices = list(choices)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(choices)}, got {_show(value)}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """True or False, and nothing that merely looks like it."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {_show(value)}")
+    return bool(value)
+
+
+def as_rng(rng: Any) -> np.random.Generator:
+    """A Generator from a seed, a SeedSequence, a Generator (used as it is) or None (fresh entropy)."""
+    seeds = (np.random.Generator, np.random.SeedSequence, np.random.BitGenerator)
+    whole = isinstance(rng, numbers.Integral) and not isinstance(rng, (bool, np.bool_))
+    if rng is not None and not whole and not isinstance(rng, seeds):
+        raise TypeError(f"rng must be a numpy Generator or a whole-number seed, got {_show(rng)}")
+    if whole and rng < 0:
+        raise ValueError(f"rng must be a seed >= 0, got {rng}")
+    return np.random.default_rng(rng)
+
+
+def as_callable(value: Any, name: str, signature: str) -> Callable[..., Any]:
+    """Something that can be called; ``signature`` says how it will be."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a callable {signature}, got {_show(value)}")
+    return value
+
+
+def call_score(
+    score: Callable[[Array], Any], x: Array, name: str = "score", *, finite: bool = False
+) -> Array:
+    """``score(x)``, checked to be an array of x's shape (and finite where asked); complex for complex x only."""
+    s = as_array(score(x), f"{name}(x)", allow_complex=x.dtype.kind == "c", finite=finite)
+    if s.shape != x.shape:
+        raise ValueError(f"{name}(x) must have the shape of x, {x.shape}, got shape {s.shape}")
+    return s
+
+
+def unchecked_twin(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a method that checks an (n, d) batch and then calls its twin ``name``, which takes a clean one as it is."""
+
+    def mark(method: Callable[..., Any]) -> Callable[..., Any]:
+        method.unchecked_twin = name
+        return method
+
+    return mark
+
+
+def past_border(function: Any, d: int) -> Optional[Callable[[Array], Array]]:
+    """The bound twin of a marked method whose owner has dimension d, or None for any other callable.
+
+    A loop that keeps its (n, d) states clean calls this once and spares a check of every row at every step. A subclass
+    that overrides the marked method is called as it is.
+    """
+    owner = getattr(function, "__self__", None)
+    name = getattr(getattr(function, "__func__", None), "unchecked_twin", None)
+    if name is None or owner.d != d or getattr(owner, "condition", 0):
+        return None
+    return getattr(owner, name)
+
+
+def _asarray(value: Any) -> Array:
+    """``np.asarray``, refusing what it would hide: masked entries, and ragged sequences on NumPy < 1.24."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError("masked entries have no value")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Creating an ndarray from ragged")
+        return np.asarray(value)
+
+
+def _is_real_scalar(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf"
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> str:
+    parts = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
+        if bound is not None
+    ]
+    return " ".join([noun, " and ".join(parts)]).strip()
+
+
+def _show(value: Any) -> str:
+    """A short, one-line picture of any value for an error message."""
+    text = f"{type(value).__name__} {value!r}"
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else text[:77] + "..."

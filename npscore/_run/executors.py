@@ -1,0 +1,145 @@
+"""Jobs for other threads, processes and machines: sent in order, gathered in order, called off together.
+
+The engine is the caller's: anything with ``submit(function, *args) -> future`` as in ``concurrent.futures``.
+Which numbers come back depends on the jobs alone, never on who carries them out or when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+import numpy as np
+
+from .borders import _show
+
+try:
+    import threadpoolctl
+except ImportError:  # the optional extra "parallel"
+    threadpoolctl = None
+
+
+def as_executor(value: Any, name: str = "executor") -> Any:
+    """None, or an object whose ``submit`` can be called."""
+    if value is None or (not isinstance(value, type) and callable(getattr(value, "submit", None))):
+        return value
+    raise TypeError(
+        f"{name} must be None or an executor with a submit method, as in concurrent.futures "
+        f"(a process pool, Dask's client.get_executor(), mpi4py's MPIPoolExecutor), got {_show(value)}"
+    )
+
+
+def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
+    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
+    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
+
+
+def submit_all(
+    executor: Any,
+    function: Callable[[Any], Any],
+    jobs: Sequence[Any],
+    *,
+    names: Optional[Sequence[str]] = None,
+    sent: Optional[Mapping[str, Any]] = None,
+) -> Iterator[Any]:
+    """``function(job)`` for every job on the executor; yields the results in the order of the jobs.
+
+    Only ``executor.submit`` and its futures' ``result`` and ``cancel`` are used. ``executor=None`` runs the jobs
+    here, one after another. The error of the first job that failed, in their order, is raised as it is, its
+    traceback naming the job by ``names``; then, and on Ctrl-C, all jobs that wait are cancelled. ``sent`` maps
+    the names of the caller's arguments that travel with the jobs to their values: where one of them cannot be
+    pickled, a TypeError says so in place of the engine's own error.
+    """
+    if executor is None:
+        yield from map(function, jobs)
+        return
+    futures: deque[Any] = deque()
+    done = 0
+    try:
+        for job in jobs:
+            futures.append(executor.submit(function, job))
+        while futures:
+            result = futures[0].result()
+            futures.popleft()  # and its result with it: only those not yet gathered are held
+            yield result
+            done += 1
+    except Exception as error:
+        for argument, value in (sent or {}).items():
+            _refuse_unpicklable(argument, value, error)
+        _name(error, f"in {names[done] if names else f'job {done + 1} of {len(jobs)}'} on {_show(executor)}")
+        raise
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _name(error: Exception, text: str) -> None:
+    """Put ``text`` into the error's traceback: as a note, or on Python 3.10 as its cause."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+        return
+    job = RuntimeError(text)
+    job.__cause__ = error.__cause__  # a process pool keeps the worker's own traceback there
+    error.__cause__ = job
+
+
+def _refuse_unpicklable(argument: str, value: Any, error: Exception) -> None:
+    """TypeError if ``error`` is about pickling and ``value`` cannot be pickled."""
+    if "pickle" not in f"{type(error).__name__} {error}".lower():
+        return
+    try:
+        pickle.dumps(value)
+    except Exception as reason:
+        raise TypeError(
+            f"{argument} must be picklable to go to another process, got {_show(value)} ({reason}); a lambda or a "
+            "function inside a function is not: define it at the top level of a module"
+        ) from error
+
+
+_lock = threading.Lock()
+_open: list[Any] = []  # the limiter, once for every `one_blas_thread` that is open
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One thread in BLAS while this is open, so that its threads and ours do not fight; needs threadpoolctl.
+
+    The limit holds for the whole process: the first to open it sets it, the last to close it takes it back.
+    Without threadpoolctl nothing happens.
+    """
+    with _lock:
+        _open.append(_open[0] if _open else _limit_blas())
+    try:
+        yield
+    finally:
+        with _lock:
+            limiter = _open.pop()
+            if limiter is not None and not _open:
+                _take_control()
+                limiter.restore_original_limits()
+                _take_control()
+
+
+def _limit_blas() -> Any:
+    if threadpoolctl is None:
+        return None
+    _take_control()
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def _take_control() -> None:
+    """From threadpoolctl 3.8 on, only the thread that set OpenBLAS's limit first is heard until it lets go: make it."""
+    openblas = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(openblas, "clear_controlling_thread"):
+        openblas.clear_controlling_thread(force=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _controller() -> Any:
+    """The BLAS libraries of this process; looking for them takes longer than a short run."""
+    return threadpoolctl.ThreadpoolController()

@@ -1,0 +1,113 @@
+"""``npscore conform run | export | grade | list | show``: arguments in, report out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from typing import Any
+
+from .._run.atomic import atomic_write
+from ..conformance.grading import grade
+from ..conformance.offline import export, read_results
+from ..conformance.runner import run_program
+from ..conformance.selection import select
+
+
+def conform(options: Any) -> int:
+    """Carry out one of the commands; returns the exit code."""
+    return COMMANDS[options.conform](options)
+
+
+def _run(options: Any) -> int:
+    for flag, seconds in (("timeout", options.timeout), ("start-timeout", options.start_timeout)):
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"--{flag} must be a finite number of seconds > 0, got {seconds:g}")
+    _check_output(options)
+    declared = _declared(options)
+    run = run_program(
+        options.cmd,
+        select(options.cases),
+        dtype=options.dtype,
+        timeout=options.timeout,
+        start_timeout=options.start_timeout,
+    )
+    code = _report(grade(run.answers, options.dtype, declared), options)
+    for note in run.notes():
+        print(f"npscore: {note}", file=sys.stderr)
+    return code
+
+
+def _grade(options: Any) -> int:
+    _check_output(options)
+    declared = _declared(options)
+    answers, garbage = read_results(options.results, select(options.cases), options.dtype)
+    code = _report(grade(answers, options.dtype, declared), options)
+    if garbage:
+        print(f"npscore: {garbage} lines of {options.results} were no messages", file=sys.stderr)
+    return code
+
+
+def _export(options: Any) -> int:
+    cases = select(options.cases)
+    for name in export(options.folder, cases, options.dtype):
+        print(os.path.join(options.folder, name))
+    return 0
+
+
+def _list(options: Any) -> int:
+    for case in select(options.cases):
+        flags = f"  [{', '.join(case.flags)}]" if case.flags else ""
+        print(f"{case.id:<18} {case.operation:<16} {case.title}{flags}")
+    return 0
+
+
+def _show(options: Any) -> int:
+    (*_, case) = select(options.id)
+    if case.id != options.id:
+        raise ValueError(f"id must be that of one case, such as {case.id}, got {options.id!r}")
+    print(json.dumps(case.to_json(with_output=True), indent=1))
+    return 0
+
+
+COMMANDS = {"run": _run, "export": _export, "grade": _grade, "list": _list, "show": _show}
+
+
+def _report(report: Any, options: Any) -> int:
+    if options.format == "text":
+        here = options.output is None and sys.stdout.isatty()
+        text = report.text(width=shutil.get_terminal_size((100, 24)).columns if here else 100, colour=here)
+    else:
+        text = {"markdown": report.markdown, "json": report.json, "junit": report.junit}[options.format]()
+    text = text.rstrip("\n") + "\n"
+    if options.output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        with atomic_write(options.output, "w") as file:
+            file.write(text)
+    if all(case.status == "skipped" for case in report.cases):
+        print("npscore: nothing was checked: every case was skipped", file=sys.stderr)
+        return 2
+    return report.exit_code
+
+
+def _check_output(options: Any) -> None:
+    """Before the work, not after it: can the report be written?"""
+    folder = os.path.dirname(os.path.realpath(options.output or "."))
+    if options.output is not None and (not os.access(folder, os.W_OK) or os.path.isdir(options.output)):
+        raise ValueError(f"--output must be a file in an existing folder, got {options.output!r}")
+
+
+def _declared(options: Any) -> dict[str, list[str]]:
+    """{"dsm": ["twice"]} of ["dsm=twice"], checked before the work."""
+    declared: dict[str, list[str]] = {}
+    for entry in options.declare:
+        operation, _, convention = entry.partition("=")
+        if not operation or not convention:
+            raise ValueError(f"--declare must be OPERATION=CONVENTION, e.g. dsm=twice, got {entry!r}")
+        declared.setdefault(operation, []).append(convention)
+    grade({}, options.dtype, declared)  # raises for a convention that there is not
+    return declared

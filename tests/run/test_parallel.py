@@ -1,0 +1,201 @@
+"""Jobs on anybody's executor: in order, the first error as it is and by name, nothing left running."""
+
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from npscore._run.executors import as_executor, one_blas_thread, submit_all
+
+
+class Future:
+    """All that may be assumed of a future."""
+
+    def __init__(self, call):
+        self.call, self.cancelled = call, False
+
+    def result(self):
+        return self.call()
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Engine:
+    """All that may be assumed of an executor; the work is done when it is asked for."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, function, *args):
+        self.futures.append(Future(lambda: function(*args)))
+        return self.futures[-1]
+
+
+def refuse_two(job):
+    if job == 2:
+        raise KeyError("two")
+    return -job
+
+
+def test_results_come_in_the_order_of_the_jobs_whoever_is_first():
+    gates = [threading.Event() for _ in range(4)]
+
+    def after_the_next(k):
+        if k + 1 < len(gates):
+            assert gates[k + 1].wait(10)
+        gates[k].set()
+        return k
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(submit_all(pool, after_the_next, range(4))) == [0, 1, 2, 3]
+    assert (
+        list(submit_all(Engine(), refuse_two, [1, 3]))
+        == list(submit_all(None, refuse_two, [1, 3]))
+        == [-1, -3]
+    )
+
+
+def test_the_first_error_in_the_order_of_the_jobs_comes_as_it_is_and_names_its_job():
+    engine, got = Engine(), []
+    with pytest.raises(KeyError, match="two") as caught:
+        for result in submit_all(engine, refuse_two, [1, 2, 3], names=["first", "second", "third"]):
+            got.append(result)
+    assert got == [-1]
+    notes = getattr(caught.value, "__notes__", [str(caught.value.__cause__)])
+    assert len(notes) == 1 and notes[0].startswith("in second on Engine ")
+    assert [future.cancelled for future in engine.futures] == [False, True, True]
+    with pytest.raises(KeyError) as caught:
+        list(submit_all(Engine(), refuse_two, [1, 1, 2]))
+    assert "in job 3 of 3 on Engine " in str(getattr(caught.value, "__notes__", caught.value.__cause__))
+
+
+def test_without_notes_the_name_is_the_errors_cause_and_the_workers_traceback_is_kept():
+    from npscore._run.executors import _name
+
+    class OldError(Exception):
+        add_note = property()  # not there, as on Python 3.10
+
+    error, remote = OldError("it"), RuntimeError("the worker's traceback")
+    error.__cause__ = remote
+    _name(error, "in job 1")
+    assert str(error.__cause__) == "in job 1" and error.__cause__.__cause__ is remote
+
+
+@pytest.mark.parametrize("at", ["submit", "result"])
+def test_an_interrupt_cancels_what_waits(at):
+    engine = Engine()
+
+    def interrupted(job):
+        raise KeyboardInterrupt
+
+    if at == "submit":
+
+        def third_fails(function, job, submit=engine.submit):
+            return interrupted(job) if job == 3 else submit(function, job)
+
+        engine.submit = third_fails
+    with pytest.raises(KeyboardInterrupt):
+        list(submit_all(engine, interrupted if at == "result" else abs, [1, 2, 3]))
+    assert len(engine.futures) == (2 if at == "submit" else 3)
+    assert all(future.cancelled for future in engine.futures)
+
+
+def test_results_that_nobody_asks_for_any_more_are_called_off():
+    engine = Engine()
+    results = submit_all(engine, abs, [-1, -2, -3])
+    assert next(results) == 1
+    results.close()
+    assert [future.cancelled for future in engine.futures] == [False, True, True]
+
+
+def test_a_result_that_has_been_handed_over_is_held_no_longer():
+    engine = Engine()
+    results = submit_all(engine, abs, [-1, -2, -3])
+    next(results)
+    first, second, _ = map(weakref.ref, engine.futures)
+    engine.futures.clear()
+    assert first() is None and second() is not None
+
+
+def test_an_error_about_pickling_names_the_argument_and_others_are_left_alone():
+    def unpicklable(job):
+        raise TypeError("cannot pickle this")
+
+    sent = {"fine": 3, "score": lambda x: x}
+    with pytest.raises(
+        TypeError, match=r"^score must be picklable to go to another process, got function .*lambda"
+    ):
+        list(submit_all(Engine(), unpicklable, [1], sent=sent))
+    with pytest.raises(TypeError, match=r"^cannot pickle this"):
+        list(submit_all(Engine(), unpicklable, [1], sent={"fine": 3}))
+    with pytest.raises(KeyError, match="two"):
+        list(submit_all(Engine(), refuse_two, [2], sent=sent))
+
+
+def test_what_can_submit_is_an_executor_and_its_class_is_not():
+    engine = Engine()
+    assert as_executor(engine) is engine and as_executor(None) is None
+    for wrong in (4, "pool", Engine, ThreadPoolExecutor, abs):
+        with pytest.raises(
+            TypeError, match=r"^pool must be None or an executor with a submit method, .*, got "
+        ):
+            as_executor(wrong, "pool")
+
+
+# BLAS -----------------------------------------------------------------------------------------------------
+
+
+def blas_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    return [
+        library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"
+    ]
+
+
+def test_blas_has_one_thread_from_the_first_to_open_to_the_last_to_close():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        assert blas_threads() == [1] * len(before)
+        second.__enter__()
+        first.__exit__(None, None, None)  # as two threads would: not in the order of a stack
+        assert blas_threads() == [1] * len(before)
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+        with pytest.raises(KeyError), one_blas_thread():
+            raise KeyError
+        assert blas_threads() == before
+
+
+def test_any_thread_may_limit_blas_and_any_other_lift_it():
+    """As threadpoolctl 3.8 has it, OpenBLAS listens to one thread only, here one of the user's that stays alive."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    at_first = blas_threads()
+    with (
+        threadpoolctl.threadpool_limits(limits=2, user_api="blas"),
+        ThreadPoolExecutor(1) as users,  # ends first, or what it set would stay
+        ThreadPoolExecutor(1) as first,
+        ThreadPoolExecutor(1) as second,
+    ):
+        before = blas_threads()
+        users.submit(threadpoolctl.threadpool_limits, 2, "blas").result()
+        for opener, closer in ((first, second), (second, first)):
+            with_one_thread = one_blas_thread()
+            opener.submit(with_one_thread.__enter__).result()
+            assert blas_threads() == [1] * len(before)
+            closer.submit(with_one_thread.__exit__, None, None, None).result()
+            assert blas_threads() == before
+        users.submit(threadpoolctl.threadpool_limits, 1, "blas").result()
+        assert blas_threads() == [1] * len(before)  # heard as before
+    assert blas_threads() == at_first
+
+
+def test_without_threadpoolctl_nothing_happens(monkeypatch):
+    monkeypatch.setattr("npscore._run.executors.threadpoolctl", None)
+    before = blas_threads()
+    with one_blas_thread():
+        assert blas_threads() == before

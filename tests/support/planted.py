@@ -1,0 +1,252 @@
+"""Mistakes to plant in the source, each with the tests that must notice, and how to run those on a copy.
+
+Nothing here imports npscore: the copy that a mistake is planted in belongs to a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import NamedTuple
+
+GRADIENTS = "models/test_gradients.py::test_every_parameter_at_every_depth_is_the_complex_step"
+TRANSPOSE = "models/test_gradients.py::test_square_weights_hide_no_transpose"
+CUTS = "models/test_trace.py::test_every_cut_of_the_ring_is_the_sum_over_directions"
+DEPTHS = "models/test_trace.py::test_the_rule_of_every_depth_is_the_sum_over_directions"
+FORMULA = (
+    "objectives/test_objectives.py::test_per_sample_values_are_the_formulas_and_the_loss_their_weighted_sum"
+)
+SCORES = "targets/test_targets.py::test_the_score_is_the_gradient_and_the_divergence_its_trace"
+LAW = "samplers/test_langevin_law.py::test_the_step_has_the_law_of_eq_1_4_and_1_5_exactly"
+STREAMS = "samplers/test_langevin_noise.py::test_blocks_and_streams_are_those_that_the_contract_says"
+WORDS = "samplers/test_langevin_noise.py::test_float32_numbers_have_the_radius_and_the_angle_of_their_words[300-784]"
+NORMAL = "samplers/test_langevin_noise.py::test_float32_numbers_are_normal_and_independent[0]"
+CHAINS = "samplers/test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
+THEOREM = "objectives/test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
+
+
+class Mistake(NamedTuple):
+    """``right`` stands exactly once in npscore/``file``; with ``wrong`` in its place each of ``tests`` fails."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+def _table(file: str, *rows: tuple[str, ...]) -> list[Mistake]:
+    return [Mistake(name, file, right, wrong, tuple(tests)) for name, right, wrong, *tests in rows]
+
+
+MISTAKES = [
+    *_table(
+        "models/_network/passes.py",
+        ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ssm_vr]"),
+        ("dropped phi'", "dz = times(da, run.jets[l - 1][1])", "dz = da", f"{GRADIENTS}[tanh-esm]"),
+        ("no gradient of the bias", "ones @ dz))", "0 * (ones @ dz)))", f"{GRADIENTS}[sin-dsm]"),
+        ("bias gradient a mean", "ones @ dz))", "ones @ dz / len(dz)))", f"{GRADIENTS}[erf-esm]"),
+        ("transposed weight forward", "a @ weight.T  # (n", "a @ weight  # (n",
+         "models/test_models.py::test_a_state_dict_gives_what_pytorch_computes"),
+        ("bias twice where it is a column", "np.concatenate([weight, bias", "np.concatenate([weight, 2 * bias",
+         "models/test_models.py::test_a_bias_that_is_a_column_is_added_as_ever"),
+        ("transposed weight backward", "da = dz @ layers[l].weight", "da = dz @ layers[l].weight.T",
+         f"{TRANSPOSE}[esm]"),
+        ("transposed weight in the quadratic form", "dt = _rows(du, layers[l].weight)",
+         "dt = _rows(du, layers[l].weight.T)", f"{TRANSPOSE}[ssm_vr]"),
+        ("dW of the trace without phi'", "du = slope * dt", "du = dt", f"{GRADIENTS}[silu-ssm]"),
+    ),
+    *_table(
+        "models/mlp.py",
+        ("detached trace", "pull_trace(ddiv)", "pull_trace(0 * ddiv)", f"{GRADIENTS}[gelu-ism]"),
+        ("detached quadratic form", "tangents, dq.reshape(", "tangents, 0 * dq.reshape(",
+         f"{GRADIENTS}[softplus-ssm_vr]"),
+        ("layers sorted as text", "for number in sorted(parts)]", "for number in sorted(parts, key=str)]",
+         "models/test_models.py::test_layers_of_a_state_dict_come_in_numerical_order"),
+    ),
+    *_table(
+        "models/_network/trace.py",
+        ("all of J summed, not its diagonal", "(W1 * W2.T).sum(axis=1)", "W1.sum(axis=1) * W2.sum(axis=0)",
+         "models/test_models.py::test_one_hidden_layer_by_hand"),
+        ("dropped phi'' with one hidden layer", "times(ddiv[:, None] * c, run.jets[0][2])", "0 * ddiv[:, None] * c",
+         f"{GRADIENTS}[tanh-ism]"),
+        ("dropped phi'' of the second layer", "times(ddiv[:, None] * half, run.jets[1][2])", "0 * half",
+         f"{DEPTHS}[hidden2-silu]"),
+        ("trace divided by d", "q.sum(axis=0), run", "q.mean(axis=0), run",
+         f"{DEPTHS}[hidden1-silu]"),
+        ("transposed M", "P = W3.T @ W1.T", "P = W1 @ W3",
+         f"{DEPTHS}[hidden3-silu]"),
+    ),
+    *_table(
+        "models/_network/ring.py",
+        ("a chunk of directions lost", "for ks in chunks[1:]", "for ks in chunks[2:]",
+         f"{CUTS}[hidden0-0-1]"),
+        ("the chunks' gradients from the first run", "if len(chunks) == 1 else", "if len(chunks) else",
+         f"{CUTS}[hidden4-0-60]"),
+        ("dropped phi'' where the runs meet", "dslopes[-2] += ddiv[:, None] * meet", "pass",
+         f"{CUTS}[hidden2-2-1048576]"),
+        ("dropped phi'' between the ends", "dslopes[i] += np", "dslopes[i] += 0 * np",
+         f"{CUTS}[hidden10-1-1048576]"),
+        ("the exit not transposed back", "ring.exit[ks].T, ring.edges[-1]", "ring.exit[ks].T, ring.edges[-1].copy()",
+         f"{CUTS}[hidden0-0-1048576]"),
+        ("the closing edge not counted", "hidden[-1:] + hidden", "[0] + hidden",
+         "models/test_trace.py::test_the_cut_is_where_multiplications_are_fewest"),
+    ),
+    *_table(
+        "models/_blocks.py",
+        ("only the first block pulled back", "for block in blocks\n        )", "for block in blocks[:1]\n        )",
+         "models/test_models.py::test_blocks_of_rows_change_nothing_but_rounding[200-hidden2]"),
+    ),
+    *_table(
+        "models/linear.py",
+        ("n - 1 for n", "(w[:, None] * centred)", "(w[:, None] * centred) * len(x) / (len(x) - 1)",
+         "models/test_linear.py::test_fit_is_the_gaussian_of_maximum_likelihood"),
+        ("sign of b", "cls(-precision, precision @ mean)", "cls(-precision, -precision @ mean)",
+         "models/test_linear.py::test_the_score_of_a_gaussian"),
+        ("population trace doubled", "+ np.trace(self.A)  # eq-3.1", "+ 2 * np.trace(self.A)  # eq-3.1", THEOREM),
+        ("d/sigma^2 for d/(2 sigma^2)", "self.d / (2 * sigma**2)", "self.d / sigma**2",
+         "objectives/test_theorem.py::test_denoising_for_a_linear_score_in_closed_form"),
+    ),
+    *_table(
+        "objectives/losses.py",
+        ("missing 1/2 in ESM", "0.5 * _dots(residual, residual))  # eq-2.1",
+         "_dots(residual, residual))  # eq-2.1", f"{FORMULA}[esm]"),
+        ("missing 1/2 in DSM", "0.5 * _dots(residual, residual))  # eq-8.1",
+         "_dots(residual, residual))  # eq-8.1", f"{FORMULA}[dsm]"),
+        ("missing 1/2 in SSM", "0.5 * vs * vs + q", "vs * vs + q", f"{FORMULA}[ssm]"),
+        ("sign of the trace, loss and gradient alike",
+         "+ div)  # eq-2.2\n        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, w[b]), per_sample)",
+         "- div)  # eq-2.2\n        return LossGrad(w[b] @ per_sample, pullback(w[b, None] * s, -w[b]), per_sample)",
+         f"{FORMULA}[ism]"),
+        ("sum for mean over dimensions", "_finite(0.5 * _dots(s, s) + div)",
+         "_finite(0.5 * (s * s).mean(axis=1) + div)",
+         f"{FORMULA}[ism]"),
+        ("sigma^4 weighting", "-noise / sigma  # (n, d) each", "-noise / sigma  # (n, d)\n    w = sigma**4 * w",
+         f"{FORMULA}[dsm]"),
+        ("sign of the DSM target", "-noise / sigma", "noise / sigma", f"{FORMULA}[dsm]"),
+        ("eps for eps/sigma", "-noise / sigma", "-noise", f"{FORMULA}[dsm]"),
+        ("eps/sigma^2 for eps/sigma", "-noise / sigma", "-noise / sigma**2", f"{FORMULA}[dsm]"),
+        ("the clean x in DSM", "as_array(x + sigma * noise,", "as_array(x,", f"{FORMULA}[dsm]"),
+        ("dq not divided by m", "np.broadcast_to(w[b] / len(probes), q.shape)", "np.broadcast_to(w[b], q.shape)",
+         f"{GRADIENTS}[tanh-ssm_vr]"),
+        ("SSM's ds from one probe only", "(vs[..., None] * v).sum(axis=0)", "(vs[..., None] * v)[0]",
+         f"{GRADIENTS}[tanh-ssm]"),
+    ),
+    *_table(
+        "_validation.py",
+        ("sum for mean over rows", "np.full(n, real(1) / real(n), dtype)", "np.full(n, real(1), dtype)",
+         "objectives/test_objectives.py::test_no_weights_is_the_mean_in_the_type_of_the_data[float64-ism]"),
+    ),
+    *_table(
+        "objectives/drawn.py",
+        ("SSM and SSM-VR swapped", 'v) if name == "ssm" else', 'v) if name != "ssm" else',
+         "objectives/test_stochastic.py::test_a_drawn_objective_is_the_pure_one_on_its_draws"),
+        ("probes of unit norm", "np.sqrt(shape[-1]) / np.sqrt(", "1 / np.sqrt(",
+         "objectives/test_stochastic.py::test_spherical_probes_have_squared_norm_d"),
+    ),
+    *_table(
+        "activations/functions.py",
+        ("the sigmoid's slope for tanh's", "yield (s := e)  # eq-6.1", "yield (s := e) * (1 - e)  # eq-6.1",
+         f"{GRADIENTS}[tanh-esm]"),
+        ("sign of tanh''", "c *= -2.0", "c *= 2.0",
+         f"{GRADIENTS}[tanh-ism]"),
+    ),
+    *_table(
+        "targets/mixture.py",
+        ("mixture divergence without -|s|^2", "gaps - _average(r, gaps)", "gaps", f"{SCORES}[GaussianMixture, d=2]"),
+        ("smoothed by sigma for sigma^2", "sigma * sigma * np.eye(self.d)", "sigma * np.eye(self.d)",
+         "targets/test_targets.py::test_smoothing_is_convolution_and_tweedie_gives_the_posterior_mean"),
+    ),
+    *_table(
+        "targets/student_t.py",
+        ("Student's t: nu for nu + d", "-like((self.df + self.d) / np.sqrt(", "-like(self.df / np.sqrt(",
+         f"{SCORES}[StudentT, d=2]"),
+    ),
+    *_table(
+        "samplers/_blocks.py",
+        ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
+        ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
+        ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
+    ),
+    *_table(
+        "_run/executors.py",
+        ("the same streams in every run", "return tuple(rng.", "return tuple(np.random.default_rng(0).",
+         "samplers/test_samplers.py::test_a_generator_moves_on_by_four_words_a_run"),
+    ),
+    *_table(
+        "samplers/_noise.py",
+        ("one stream for all blocks", "spawn_key=(i,)", "spawn_key=(0,)", f"{STREAMS}[float64-10000-10]"),
+        ("Box-Muller without its 2", "r *= _f(-2)", "r *= _f(-1)", WORDS, NORMAL),
+        ("Box-Muller, half a turn", "_f(2 * np.pi * 2.0**-32)", "_f(np.pi * 2.0**-32)", WORDS, NORMAL),
+        ("Box-Muller, one number for both", "np.cos(theta, out=theta)", "np.sin(theta, out=theta)", WORDS, NORMAL),
+    ),
+    *_table(
+        "samplers/langevin_law.py",
+        ("stationary covariance without its 1/2", "step / (2.0 * eigenvalues)", "step / eigenvalues",
+         "samplers/test_langevin_law.py::test_the_stationary_covariance_is_the_fixed_point_and_the_limit"),
+    ),
+    *_table(
+        "samplers/gradient_ascent.py",
+        ("descent for ascent", "x + alpha * s  # eq-1.2", "x - alpha * s  # eq-1.2",
+         "samplers/test_samplers.py::test_the_steps_are_their_formulas_in_the_type_of_x"),
+    ),
+    *_table(
+        "fitting/optimizers.py",
+        ("no bias correction of v", "v / (1 - beta2**t)", "v",
+         "fitting/test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
+        ("no bias correction of m", "1 / (1 - beta1**t)", "1",
+         "fitting/test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
+    ),
+    *_table(
+        "fitting/sharded.py",
+        ("the mean of four shards' means", "(len(rows), plan.n)", "(len(rows), 4 * job.shard.rows.shape[0])",
+         "fitting/test_sharded.py::test_every_shard_draws_from_its_own_stream_block_after_block[ism]"),
+        ("one stream for all shards", "spawn_key=(index,)", "spawn_key=(0,)",
+         "fitting/test_sharded.py::test_a_seed_fixes_the_noise_and_no_two_shards_share_theirs"),
+    ),
+    *_table(
+        "fitting/shards.py",
+        ("a view taken for the whole map", " + _address(array) - _address(root)", "",
+         "fitting/test_shards.py::test_of_a_memory_map_only_its_place_is_sent[rows-<f8-C]"),
+    ),
+    *_table(
+        "diagnostics/measures.py",
+        ("energy distance without its 2", "2.0 * _mean_distance(x, y) - _mean_distance(x, x)",
+         "_mean_distance(x, y) - _mean_distance(x, x)",
+         "diagnostics/test_diagnostics.py::test_energy_distance_is_its_definition_pair_by_pair"),
+    ),
+    *_table(
+        "datasets/rounding.py",
+        ("jitter a variance, not a deviation", "x + sd * rng", "x + np.sqrt(sd) * rng",
+         "datasets/test_dequantise.py::test_dequantise_is_x_plus_jitter_times_normal_noise"),
+    ),
+    *_table(
+        "datasets/standardise.py",
+        ("score times the scale", "score / _like(self.scale, score)", "score * _like(self.scale, score)",
+         "datasets/test_standardise.py::test_chain_rule_for_scores"),
+    ),
+    *_table(
+        "checks.py",
+        ("a complex step that forgets to divide", "_complex_scalar(f(moved)).imag / step",
+         "_complex_scalar(f(moved)).imag",
+         "test_checks.py::test_complex_step_gradient_is_right_to_rounding_in_every_type"),
+    ),
+]  # fmt: skip
+
+
+def run_tests(folder: str, tests: list[str]) -> tuple[int, str]:
+    """pytest's exit code and output for ``tests`` on the npscore in ``folder``; for a process of its own."""
+    import pytest
+
+    sys.path.insert(0, folder)
+    tests_folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    output = io.StringIO()
+    options = ["-q", "--assert=plain", "--tb=line", "--hypothesis-profile=unshrunk", "-p", "no:cacheprovider"]
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        code = int(pytest.main([*options, *(os.path.join(tests_folder, test) for test in tests)]))
+    imported = sys.modules["npscore"].__file__
+    if not imported.startswith(folder):
+        raise ImportError(f"the npscore in {folder} was to be tested, got {imported}")
+    return code, output.getvalue()
