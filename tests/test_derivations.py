@@ -1,57 +1,32 @@
-"""derivations.md is part of the program: its blocks run, its equations are in the code, its links lead somewhere."""
+"""The derivations as a program: blocks run, equations are where they say in code and tests, links lead somewhere."""
 
 import ast
 import re
+import subprocess
+import sys
 import traceback
 from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple, Optional
 
 import pytest
+from support import derivations
+from support.derivations import (
+    BLOCK,
+    CHAPTERS,
+    DOCUMENTS,
+    EQUATION,
+    FRONT,
+    ROOT,
+    compiled,
+    python_blocks,
+    read,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCUMENT = ROOT / "derivations.md"
-TEXT = DOCUMENT.read_text(encoding="utf-8")
 HERE = "tests/test_derivations.py"
-
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EQUATION = re.compile(r'^<a id="eq-([\d.]+)"></a>\*\*\(([\d.]+)\)\*\* (.+)$', re.MULTILINE)
-CITATION = re.compile(r"\[`(\w+)`\]\(([\w./]+)\)")
 TAG = re.compile(r"eq-(\d+\.\d+)")
 INLINE = re.compile(r"\$`([^`\n]*)`\$")
-
-
-class Equation(NamedTuple):
-    number: str
-    title: str
-    code: Optional[tuple[str, str]]  # (function, file); None for a definition or a result
-    test: Optional[tuple[str, str]]  # None for a definition
-    is_definition: bool
-
-
-def python_blocks():
-    """(line of the document on which it starts, source) of every python block."""
-    for match in BLOCK.finditer(TEXT):
-        if match[1] == "python":
-            yield TEXT.count("\n", 0, match.start(2)) + 1, match[2]
-
-
-def compiled(line, source):
-    """Code whose tracebacks show this document and its line numbers."""
-    return compile("\n" * (line - 1) + source, str(DOCUMENT), "exec")
-
-
-def equations():
-    for anchor, number, rest in EQUATION.findall(TEXT):
-        assert anchor == number, f"({number}) has the anchor of ({anchor})"
-        title, where, *cited = rest.split(" · ")
-        code = CITATION.fullmatch(where)
-        assert code or where in ("definition", "result"), f"({number}) must say where its code is: {where!r}"
-        test = CITATION.fullmatch(cited[0]) if cited else None
-        yield Equation(number, title, code and code.groups(), test and test.groups(), where == "definition")
-
-
-EQUATIONS = list(equations())
+EQUATIONS = [equation for chapter in CHAPTERS for equation in derivations.equations(chapter)]
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 
 
 @lru_cache
@@ -91,20 +66,38 @@ def tags_under(folder):
 # ---- it runs ----------------------------------------------------------------------------------------
 
 
-def test_every_block_runs():
-    namespace = {"__name__": "derivations"}
-    blocks = list(python_blocks())
-    assert len(blocks) > 30
-    for line, source in blocks:
-        exec(compiled(line, source), namespace)
+@each_document
+def test_every_block_runs(document):
+    """Each document alone, in a namespace of its own."""
+    derivations.run(document)
 
 
-def test_a_failing_block_points_into_the_document():
-    line, source = next(python_blocks())
+def test_there_are_blocks_in_every_document():
+    assert len(CHAPTERS) >= 11 and all(list(python_blocks(document)) for document in DOCUMENTS)
+    assert sum(len(list(python_blocks(document))) for document in DOCUMENTS) > 50
+
+
+@each_chapter
+def test_every_chapter_starts_with_the_same_names(chapter):
+    """So that what is explained of them once, on the front page, holds in all of them."""
+    (_, first), *_ = python_blocks(chapter)
+    assert first == next(python_blocks(CHAPTERS[0]))[1]
+
+
+def test_a_chapter_runs_by_the_command_on_the_front_page():
+    command = "tests/support/derivations.py run derivations/04-network.md"
+    assert f"python {command}" in read(FRONT)
+    done = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "derivations/04-network.md" in done.stdout, done.stderr
+
+
+@each_document
+def test_a_failing_block_points_into_the_document(document):
+    line, source = next(python_blocks(document))
     with pytest.raises(ZeroDivisionError) as caught:
-        exec(compiled(line, source + "1 / 0\n"), {})
+        exec(compiled(document, line, source + "1 / 0\n"), {})
     frame = traceback.extract_tb(caught.value.__traceback__)[-1]
-    assert frame.filename == str(DOCUMENT)
+    assert frame.filename == str(document)
     assert frame.lineno == line + source.count("\n")
 
 
@@ -114,22 +107,39 @@ def test_a_failing_block_points_into_the_document():
 def test_numbers_are_unique_and_every_equation_shows_its_formula():
     numbers = [equation.number for equation in EQUATIONS]
     assert len(numbers) == len(set(numbers)) > 100
-    assert len(re.findall(r'<a id="eq-', TEXT)) == len(numbers)
-    assert len(re.findall(EQUATION.pattern + r"\n\n```math\n", TEXT, re.MULTILINE)) == len(numbers)
+    text = "\n".join(read(document) for document in DOCUMENTS)
+    assert len(re.findall(r'<a id="eq-', text)) == len(numbers)
+    assert len(re.findall(EQUATION.pattern + r"\n\n```math\n", text, re.MULTILINE)) == len(numbers)
 
 
-def test_every_tag_in_code_and_tests_is_an_equation():
+@each_chapter
+def test_an_equation_has_the_number_of_its_chapter(chapter):
+    heading = re.match(r"# (\d+) ", read(chapter))[1]
+    assert int(chapter.stem[:2]) == int(heading)
+    assert {equation.number.split(".")[0] for equation in derivations.equations(chapter)} <= {heading}
+
+
+def test_every_tag_in_code_tests_and_blocks_is_an_equation():
     known = {equation.number for equation in EQUATIONS}
     for file in python_files("npscore") + python_files("tests"):
         unknown = set(TAG.findall((ROOT / file).read_text(encoding="utf-8"))) - known
         assert not unknown, f"{file} mentions equations that derivations.md does not have: {sorted(unknown)}"
+    for document in DOCUMENTS:
+        assert set(TAG.findall(read(document))) <= known, (
+            f"{document.name} mentions an equation that is not there"
+        )
+
+
+@lru_cache
+def tags_in_blocks(document):
+    return {tag for _, source in python_blocks(document) for tag in TAG.findall(source)}
 
 
 @pytest.mark.parametrize("equation", EQUATIONS, ids=lambda equation: equation.number)
 def test_an_equation_is_where_it_says(equation):
     """In the code it cites, or nowhere in the code and then asserted by a block; and its test exists."""
     in_code = equation.number in tags_under("npscore")
-    in_a_block = any(equation.number in TAG.findall(source) for _, source in python_blocks())
+    in_a_block = any(equation.number in tags_in_blocks(document) for document in DOCUMENTS)
     if equation.code is None:
         assert not in_code, f"({equation.number}) is tagged in the code: cite it"
     else:
@@ -145,23 +155,57 @@ def test_an_equation_is_where_it_says(equation):
 
 
 def test_the_index_lists_every_equation_as_it_stands():
-    rows = re.findall(r"^\| \[\(([\d.]+)\)\]\(#eq-\1\) \| (.+) \|$", TEXT, re.MULTILINE)
-    stated = {number: rest.removesuffix(" · ") for _, number, rest in EQUATION.findall(TEXT)}
-    assert [number for number, _ in rows] == sorted(
-        stated, key=lambda number: [int(k) for k in number.split(".")]
-    )
-    for number, cells in rows:
-        assert " · ".join(cell.strip() for cell in cells.split(" | ") if cell.strip()) == stated[number]
+    _, head, rows = read(FRONT).partition(derivations.INDEX_HEAD)
+    stale = "write the index anew: python tests/support/derivations.py index"
+    assert (head + rows).splitlines() == derivations.index().splitlines(), stale
 
 
-def test_links_resolve():
-    prose = BLOCK.sub("", TEXT)
+def test_the_contents_list_every_chapter_by_its_title():
+    listed = re.findall(r"^\| \[(.+)\]\((derivations/[\w-]+\.md)\) \|", read(FRONT), re.MULTILINE)
+    assert listed == [
+        (read(chapter).partition("\n")[0].removeprefix("# "), f"derivations/{chapter.name}")
+        for chapter in CHAPTERS
+    ]
+
+
+@lru_cache
+def anchors(document):
+    """What a link with # can point to in a Markdown file: its headings, as GitHub names them, and its own anchors."""
+    prose = BLOCK.sub("", read(document))
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    anchors |= set(re.findall(r'<a id="([^"]+)"', prose))
-    for target in re.findall(r"\]\(([^)]+)\)", prose):
+    named = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return named | set(re.findall(r'<a id="([^"]+)"', prose))
+
+
+def lost_links(document):
+    """The links of a Markdown file, relative to it, that lead nowhere."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", read(document))):
         file, _, anchor = target.partition("#")
-        assert (ROOT / file).is_file() if file else anchor in anchors, f"link to {target} leads nowhere"
+        place = (document.parent / file).resolve() if file else document
+        if "://" in target:
+            continue
+        if not place.is_file() or (anchor and place.suffix == ".md" and anchor not in anchors(place)):
+            yield target
+
+
+@each_document
+def test_links_resolve(document):
+    prose = BLOCK.sub("", read(document))
+    assert not list(lost_links(document))
+    assert "](http" not in prose and len(re.findall(r"\]\(([^)\s]+)\)", prose)) == prose.count("](")
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "other.md").write_text("# A heading\n")
+    page = tmp_path / "page.md"
+    page.write_text("[a](other.md) [b](other.md#a-heading) [c](other.md#eq-1.1) [d](none.md) [e](#here)\n")
+    assert list(lost_links(page)) == ["other.md#eq-1.1", "none.md", "#here"]
+
+
+def test_links_into_the_derivations_from_other_pages_resolve():
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        lost = [target for target in lost_links(page) if "derivations" in target]
+        assert not lost, f"{page.name}: {lost}"
 
 
 # ---- it renders on GitHub -----------------------------------------------------------------------------
@@ -205,18 +249,19 @@ def line_problems(line):
         yield "uses what GitHub does not render"
 
 
-def test_only_constructs_that_render_on_github_are_used():
-    problems = []
-    for match in BLOCK.finditer(TEXT):
-        line = TEXT.count("\n", 0, match.start()) + 1
+@each_document
+def test_only_constructs_that_render_on_github_are_used(document):
+    text, problems = read(document), []
+    for match in BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
         if match[1] not in ("math", "python"):
             problems.append(f"line {line}: a fence of kind {match[1]!r}")
         if match[1] == "math":
             problems += [f"line {line}: formula {problem}" for problem in formula_problems(match[2])]
-            before, after = TEXT[: match.start()][-2:], TEXT[match.end() :][:2]
+            before, after = text[: match.start()][-2:], text[match.end() :][:2]
             if before != "\n\n" or after != "\n\n":
                 problems.append(f"line {line}: a formula needs empty lines around it")
-    prose = BLOCK.sub(lambda match: "\n" * match[0].count("\n"), TEXT)
+    prose = BLOCK.sub(lambda match: "\n" * match[0].count("\n"), text)
     for number, line in enumerate(prose.splitlines(), start=1):
         problems += [f"line {number} {problem}: {line[:60]}" for problem in line_problems(line)]
     assert not problems, "\n".join(problems)

@@ -73,12 +73,25 @@ def test_a_figure_is_committed_small_and_shown_with_a_sentence(name):
     size = (SCRIPTS[name] / f"{name}.png").stat().st_size
     assert size < 200_000, f"{size} bytes"
     assert numbers(name)["claim"]
-    texts = [(ROOT / file).read_text(encoding="utf-8") for file in ("README.md", "derivations.md")]
-    shown = re.compile(
-        rf"^!\[[^\]]{{20,}}\]\(figures/{SCRIPTS[name].name}/{name}\.png\)\n\n\*What to see: [^*]{{60,}}\*$",
-        re.MULTILINE,
+    picture = SCRIPTS[name] / f"{name}.png"
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("derivations/*.md"), *ROOT.glob("docs/*.md")]
+    assert any(picture in pictures_shown(text) for text in texts), (
+        f"no text shows {name}.png and says what to see"
     )
-    assert any(shown.search(text) for text in texts), f"no text shows {name}.png and says what to see"
+
+
+def pictures_shown(text):
+    """The pictures that a Markdown file shows with a description and, below it, what there is to see."""
+    shown = r"^!\[[^\]]{20,}\]\(([^)]+\.png)\)\n\n\*What to see: [^*]{60,}\*$"
+    links = re.findall(shown, text.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(text.parent / link).resolve() for link in links]
+
+
+def test_a_picture_without_its_sentence_is_not_shown(tmp_path):
+    text, sentence = tmp_path / "text.md", "*What to see: " + 60 * "x" + "*"
+    picture = "![a description of the picture](a.png)\n\n"
+    text.write_text(picture + sentence + "\n\n" + picture.replace("a.png", "b.png") + "No sentence.\n")
+    assert pictures_shown(text) == [(tmp_path / "a.png").resolve()]
 
 
 def test_no_picture_is_without_its_script():
