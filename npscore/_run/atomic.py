@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
+import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Union
+
+from . import locks
+from .streams import is_stream, write_to_stream
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -27,53 +31,111 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
 
     The bytes go to a temporary file in the same folder, are forced to disk (``fsync``) and take the name
     ``path`` in one step (``os.replace``). If anything is raised meanwhile, Ctrl-C included, the temporary
-    file is removed and the file that was there before is untouched.
+    file is removed and the file that was there before is untouched. What a killed process left behind, the
+    next write into the folder removes; a file that a living process still writes, it leaves alone.
 
     ``mode`` is ``"wb"``, or ``"w"`` for UTF-8 text with ``\\n`` line ends. An existing file keeps its
     permissions and a symbolic link keeps pointing where it did; a new file gets the permissions ``open``
-    would give it. A device or pipe, such as ``/dev/stdout``, cannot be replaced and is written directly.
+    would give it. A stream (``/dev/stdout``, ``/dev/fd/3``, a pipe, a device) has nothing to replace: the
+    content is written on it, from where it stands, once the block has ended well.
 
     Raises ValueError for another mode, and OSError, naming ``path``, where it cannot be written.
     """
     if mode not in ("wb", "w"):
         raise ValueError(f"mode must be 'wb' or 'w', got {mode!r}")
     shown = as_path(path)
-    target = os.path.realpath(shown)
     text = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
-    if os.path.exists(target) and not os.path.isfile(target):
-        with open(target, mode, **text) as file:  # a folder refuses here, with its own name
-            yield file
-        return
-    temporary = os.path.join(os.path.dirname(target), f".npscore-{secrets.token_hex(8)}.tmp")
-    descriptor = _create(temporary, target, shown)
+    target = os.path.realpath(shown)
+    with _named_errors(shown, hidden=os.path.dirname(target)):
+        if is_stream(shown):
+            with write_to_stream(shown, mode, text) as file:
+                yield file
+        else:
+            with _replacing(target, shown, mode, text) as file:
+                yield file
+
+
+@contextmanager
+def claim(path: PathLike, name: str = "path") -> Iterator[None]:
+    """Hold ``path`` for this run as long as the ``with`` block lasts: of two runs started at once, one is refused.
+
+    The claim ends with the block or the process, however that ends. It stands in a hidden file beside ``path``,
+    which is removed again, and binds only those who claim; on systems without file locks (Windows) it binds nobody.
+    Raises ValueError, naming the argument ``name``, where another run holds ``path``; OSError, naming ``path``,
+    where its folder cannot be written.
+    """
+    shown = as_path(path, name)
+    folder, file = os.path.split(os.path.realpath(shown))
+    lock = os.path.join(folder, f".npscore-{_digits(file)}.lock")
+    with _named_errors(shown, hidden=folder):
+        locks.sweep(folder)
+        held = locks.hold(lock, os.O_RDWR | os.O_CREAT)
+    if held is None:
+        raise ValueError(
+            f"{name} must be a file that no other run is using, got {shown}: wait for that run to end, "
+            "or choose another file"
+        )
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(lock)
+        locks.release(held)
+
+
+@contextmanager
+def _replacing(target: str, shown: str, mode: str, text: dict[str, str]) -> Iterator[IO[Any]]:
+    """A temporary file beside ``target`` that takes its name when the block ends well."""
+    folder = os.path.dirname(target)
+    permissions = _permissions(target, shown)
+    locks.sweep(folder)  # first: a full disk may need the room
+    temporary, descriptor = locks.new_temporary(folder, 0o666 if permissions is None else permissions)
     try:
         with os.fdopen(descriptor, mode, **text) as file:
+            if permissions is not None:
+                with suppress(OSError):  # a file system without permissions
+                    os.chmod(temporary, permissions)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+            if locks.fcntl is None:  # Windows renames no open file
+                file.close()
+            os.replace(
+                temporary, target
+            )  # while the lock is held: until now another process might take it for left over
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_folder(os.path.dirname(target))
+    _sync_folder(folder)
 
 
-def _create(temporary: str, target: str, shown: str) -> int:
-    """A new, empty temporary file with the permissions ``target`` has or would get; errors name ``shown``."""
-    exists = os.path.exists(target)
-    if exists and not os.access(target, os.W_OK):
+def _permissions(target: str, shown: str) -> Any:
+    """The permissions of an existing file, which must be writable, or None."""
+    if not os.path.exists(target):
+        return None
+    if not os.access(target, os.W_OK):
         raise PermissionError(13, "Permission denied", shown)
+    return stat.S_IMODE(os.stat(target).st_mode) & 0o777
+
+
+@contextmanager
+def _named_errors(shown: str, hidden: str) -> Iterator[None]:
+    """System errors that name no file, or one of ours in the folder ``hidden``, name ``shown`` instead."""
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
-        )
+        yield
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, shown) from None
-    if exists:
-        with suppress(OSError):  # a file system without permissions
-            os.chmod(temporary, os.stat(target).st_mode & 0o777)
-    return descriptor
+        named = error.filename
+        ours = isinstance(named, str) and os.path.dirname(named) == hidden and ".npscore-" in named
+        if error.errno is None or not (named is None or ours):
+            raise
+        raise OSError(error.errno, error.strerror, shown) from error
+
+
+def _digits(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for a file's name."""
+    data = os.fsencode(text)
+    return f"{zlib.crc32(data):08x}{zlib.adler32(data):08x}"
 
 
 def _sync_folder(folder: str) -> None:

@@ -42,9 +42,10 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(_atomic.os, step, full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         write_csv(path, TABLE)
     monkeypatch.undo()
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["t.csv"]
 
 
@@ -105,6 +106,40 @@ def test_a_device_is_written_and_stays_a_device(tmp_path):
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])
+def test_an_open_descriptor_is_written_on_from_where_it_stands(tmp_path, name):
+    """As in `(echo kept; npscore … --out /dev/stdout; echo more) > file`: nothing is cut off or written over."""
+    path = tmp_path / "file"
+    with open(path, "wb") as file:
+        file.write(b"kept\n")
+        file.flush()
+        stream = name.format(file.fileno())
+        if name == "link":
+            stream = tmp_path / "link"
+            stream.symlink_to(f"/dev/fd/{file.fileno()}")
+        write_csv(stream, TABLE)
+        with pytest.raises(RuntimeError), atomic_write(stream, "w") as text:
+            text.write("half")
+            raise RuntimeError
+        file.write(b"more\n")
+    assert path.read_bytes() == b"kept\na,b\n1.0,-2.5\n0.003,4.0\nmore\n"
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"][: 1 + (name == "link")]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_device_is_named():
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_csv("/dev/full", TABLE)
+    assert caught.value.filename == "/dev/full"
+
+
+def test_an_error_of_the_block_that_names_its_own_file_is_left_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "t.csv"):
+        os.stat(tmp_path / "other")
+    assert caught.value.filename == str(tmp_path / "other") and os.listdir(tmp_path) == []
 
 
 def test_text_mode_is_utf8_with_plain_line_ends(tmp_path):
