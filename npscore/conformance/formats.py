@@ -1,21 +1,49 @@
-"""The report as Markdown, JSON and JUnit XML."""
+"""A report as text, Markdown, JSON and JUnit XML."""
 
 from __future__ import annotations
 
 import json
 import math
+import textwrap
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
-from .digits import CaseGrade
+from .digits import GOLD, PASS, CaseGrade
+from .verdict import Assessment, Verdict
 
-if TYPE_CHECKING:
-    from .report import Report, Verdict
+COLOURS = {
+    "gold": "32",
+    "pass": "32",
+    "skipped": "90",
+    "convention": "33",
+    "diagnosed": "31",
+    "unknown": "31",
+    "errored": "31",
+}
 
 
-def markdown(report: Report) -> str:
-    """For a pull request or a page."""
+def text(report: Assessment, width: int, colour: bool) -> str:
+    """The report for a terminal: thresholds, a line per operation with its explanation, a table of families."""
+    wanted, gold = PASS[report.dtype], GOLD[report.dtype]
+    head = (
+        f"npscore conformance, {report.dtype}: pass from {wanted.value:g} correct digits of a value and "
+        f"{wanted.gradient:g} of a gradient, gold from {gold.value:g} and {gold.gradient:g}."
+    )
+    name = max([9, *(len(verdict.operation) for verdict in report.verdicts)])
+    out = [*textwrap.wrap(head, width), ""]
+    for verdict in report.verdicts:
+        out += _verdict_text(verdict, name, width, colour)
+    out += [""] * bool(out[-1]) + [f"{'family':<{name}}  cases  worst  median"]
+    out += [
+        f"{family:<{name}}  {count:5d}  {worst:5.1f}  {middle:6.1f}"
+        for family, (count, worst, middle) in report.families().items()
+    ]
+    return "\n".join([*out, "", *textwrap.wrap(report.summary(), width)]) + "\n"
+
+
+def markdown(report: Assessment) -> str:
+    """The report for a pull request or a page: two tables, and a list per operation that needs one."""
     out = [f"# npscore conformance, {report.dtype}", "", report.summary(), ""]
     out += ["| operation | verdict | cases | worst digits | median digits |", "|---|---|---|---|---|"]
     for verdict in report.verdicts:
@@ -36,8 +64,8 @@ def markdown(report: Report) -> str:
     return "\n".join(out) + "\n"
 
 
-def as_json(report: Report) -> str:
-    """For programs: all of it, one case a line."""
+def as_json(report: Assessment) -> str:
+    """The report for programs, with one case a line."""
     cases = ",\n".join(json.dumps(_case_record(grade), ensure_ascii=False) for grade in report.cases)
     head = {
         "format": "npscore-conformance-report",
@@ -51,8 +79,8 @@ def as_json(report: Report) -> str:
     return json.dumps(head, ensure_ascii=False, indent=1)[:-2] + f',\n "cases": [\n{cases}\n]\n}}\n'
 
 
-def junit(report: Report) -> str:
-    """For CI: a test suite per operation, a test per case."""
+def junit(report: Assessment) -> str:
+    """The report for CI: a test suite per operation, a test per case."""
     root = ElementTree.Element("testsuites", name=f"npscore conformance {report.dtype}")
     for verdict in report.verdicts:
         bad = [] if verdict.fine else [g for g in verdict.grades if g.status == "graded" and not g.passed]
@@ -70,9 +98,19 @@ def junit(report: Report) -> str:
 
 
 def digits_of(verdict: Verdict) -> tuple[str, str]:
-    """Worst and median digits of an operation's cases, as text."""
+    """The worst and the median digits of an operation's cases, as text; empty where no case has digits."""
     values = [grade.worst for grade in verdict.grades if grade.digits]
     return (f"{min(values):.1f}", f"{median(values):.1f}") if values else ("", "")
+
+
+def _verdict_text(verdict: Verdict, name: int, width: int, colour: bool) -> list[str]:
+    """The line of one operation, its name padded to ``name`` characters, and the explanation below it."""
+    title = f"{verdict.title:<10}"
+    title = f"\x1b[{COLOURS[verdict.status]}m{title}\x1b[0m" if colour else title
+    out = [f"{verdict.operation:<{name}}  {title}  {verdict.counts()}".rstrip()]
+    for line in verdict.lines():
+        out += textwrap.wrap(line, width, initial_indent="    ", subsequent_indent="        ")
+    return out + [""] * (not verdict.fine)
 
 
 def _escaped(line: str) -> str:

@@ -20,7 +20,8 @@ from .diagnosis import Finding, Unknown, describe_unknown, diagnose
 from .digits import GOLD, PASS, Answer, CaseGrade, as_dtype, block_digits, grade_case
 from .matching import Failure, Predictions
 from .mistakes import CATALOGUE
-from .report import Report, Verdict
+from .report import Report
+from .verdict import Verdict
 
 Given = Union[Answer, Skipped, Errored]
 Graded = tuple[Any, Given, CaseGrade]

@@ -20,7 +20,7 @@ from independent.variants import VARIANTS, variant
 from npscore.conformance.grading import grade
 from npscore.conformance.matching import Predictions
 from npscore.conformance.mistakes import NETWORK, Mistake, for_operation
-from npscore.conformance.report import Verdict
+from npscore.conformance.verdict import Verdict
 
 DTYPES = ("float64", "float32")
 SEEDS = range(4)

@@ -17,13 +17,28 @@ from . import (
     implicit,
     laws,
     mixtures,
-    networks,
+    passes,
+    products,
+    reductions,
     samplers,
 )
 from .base import NETWORK, RIGHT, Answer, Decoded, Mistake
-from .network import Plain
+from .faulty_loss import Plain
 
-_MODULES = (implicit, explicit, networks, samplers, laws, densities, mixtures, expectations, activations)
+#: in the order of v1/mistakes.json
+_MODULES = (
+    implicit,
+    explicit,
+    passes,
+    reductions,
+    samplers,
+    laws,
+    densities,
+    products,
+    mixtures,
+    expectations,
+    activations,
+)
 ENTRIES: tuple[Mistake, ...] = (
     *conventions.CONVENTIONS,
     *(mistake for module in _MODULES for mistake in module.MISTAKES),

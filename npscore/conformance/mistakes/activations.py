@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import activations
 from .base import Answer, Array, Predict, changed, entry
-from .networks import gelu_tanh, quick_gelu
+from .passes import gelu_tanh, quick_gelu
 
 NAMES = ("phi", "dphi", "d2phi", "d3phi")
 Blocks = dict[str, Array]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from .base import NETWORK, Answer, Mistake, Predict, changed, entry
-from .network import Terms, objective, right
+from .faulty_loss import Terms, objective, right
 
 Factor = Callable[[int, int], float]
 POPULATION = ("population_esm", "population_ism", "population_dsm", "theorem_constant")

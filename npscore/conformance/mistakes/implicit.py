@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import IMPLICIT, SLICED, Array, entry
-from .network import Formula, Terms, objective
+from .faulty_loss import Formula, Terms, objective
 
 
 def _tr(formula: Formula) -> Formula:

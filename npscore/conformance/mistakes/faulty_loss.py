@@ -1,36 +1,18 @@
-"""A network with its whole Jacobian, and the backward pass with lines that can be left out.
-
-Dimensions: n rows, layer l maps h_{l-1} -> h_l, d columns of the Jacobian. Small cases only: J is formed in full,
-so that any wrong formula in s and J has its gradient from two cotangents, ds (n, d) and dJ (n, d, d).
-"""
+"""A loss over a network, from its formula in s and J, with the lines replaced that a mistake gets wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Optional
 
 import numpy as np
 
-from ... import activations
 from .base import Answer, Array, Decoded, Predict, changed
+from .faulty_network import NO_FAULTS, Faults, Jets, Pass, jets_of
 
-Jets = Callable[[Array], tuple[Array, ...]]
 Formula = Callable[["Terms"], Array]
-STEP = 1e-150
-
-
-@dataclass(frozen=True)
-class Faults:
-    """Lines of the backward pass that are wrong; layers count from 1."""
-
-    no_curvature: tuple[int, ...] = ()  # φ″ dropped at these hidden layers
-    no_slope: tuple[int, ...] = ()  # φ′ dropped in dz = φ′ da
-    slope_at_output: bool = False  # φ′(a) for φ′(z)
-    bias: float = 1.0  # factor on every db
-    bias_mean: bool = False  # db a mean over rows once too often
-    output_bias: float = 1.0  # factor on the last db
+STEP = 1e-150  # of the complex step
 
 
 @dataclass(frozen=True)
@@ -135,66 +117,6 @@ def shares(case: Any, arrays: dict[str, Array]) -> Array:
     return arrays["weights"] if "weights" in arrays else np.full(n, 1.0 / n)
 
 
-def jets_of(case: Any, arrays: dict[str, Array]) -> Jets:
-    """(φ, φ′, φ″) of the case's activation."""
-    name = case.model["activation"]
-    beta = {"softplus": (("beta", float(arrays.get("beta", 1.0))),)}
-    activation = activations.Activation(name, beta.get(name, ()))
-    return lambda z: activation.jet(z, 2)
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One forward pass: s, J and what the backward pass needs."""
-
-    layers: Sequence[tuple[Array, Array]]
-    jets: Jets
-    x: Array
-    last_active: bool = False  # φ after the last layer too: a mistake
-
-    @cached_property
-    def stack(self) -> list[tuple[Array, Array, Array, Any]]:
-        """Per layer: input a (n, h), tangents T (n, h, d), U = W T (n, h', d), and φ's jet at z or None."""
-        a, T = self.x, np.broadcast_to(np.eye(self.x.shape[1]), (*self.x.shape, self.x.shape[1]))
-        out = []
-        for l, (W, b) in enumerate(self.layers, 1):
-            z, U = a @ W.T + b, W @ T  # eq-4.1, eq-5.2
-            jet = self.jets(z) if l < len(self.layers) or self.last_active else None
-            out.append((a, T, U, jet))
-            a, T = (z, U) if jet is None else (jet[0], jet[1][:, :, None] * U)  # eq-4.2, eq-5.3
-        out.append((a, T, None, None))
-        return out
-
-    @property
-    def s(self) -> Array:
-        return self.stack[-1][0]
-
-    @property
-    def J(self) -> Array:
-        return self.stack[-1][1]
-
-    def pullback(self, ds: Array, dJ: Array, faults: Faults) -> list[tuple[Array, Array]]:
-        """[(dW1, db1), …] from the cotangents of s and J."""
-        da, dT, grads = ds, dJ, []
-        for l in range(len(self.layers), 0, -1):
-            (W, _), (a, T, U, jet) = self.layers[l - 1], self.stack[l - 1]
-            dz, dU = (da, dT) if jet is None else self._through(l, da, dT, U, jet, faults)
-            db = dz.sum(axis=0) * faults.bias * (faults.output_bias if l == len(self.layers) else 1.0)
-            db = db / len(a) if faults.bias_mean else db
-            grads.append((dz.T @ a + np.einsum("nik,njk->ij", dU, T), db))  # eq-4.5, eq-5.7
-            da, dT = dz @ W, W.T @ dU  # eq-4.7, eq-5.8
-        return grads[::-1]
-
-    def _through(
-        self, l: int, da: Array, dT: Array, U: Array, jet: Any, faults: Faults
-    ) -> tuple[Array, Array]:
-        slope = self.jets(jet[0])[1] if faults.slope_at_output else jet[1]
-        dz = da if l in faults.no_slope else slope * da  # eq-4.8
-        if l not in faults.no_curvature:
-            dz = dz + jet[2] * (dT * U).sum(axis=2)  # eq-5.10
-        return dz, jet[1][:, :, None] * dT
-
-
 def cotangents(formula: Formula, t: Terms) -> tuple[Array, Array]:
     """∂ℓᵢ/∂sᵢ (n, d) and ∂ℓᵢ/∂Jᵢ (n, d, d) by complex step: exact, and no formula needs a derivative by hand."""
     ds, dJ = np.zeros(t.s.shape), np.zeros(t.J.shape)
@@ -237,7 +159,7 @@ def answer_to(case: Any) -> Answer:
     net = Pass(case.layers("float64"), jets_of(case, arrays), evaluation_point(case, arrays))
     t, w = Terms(case, net.x, net.s, net.J, arrays), shares(case, arrays)
     ds, dJ = cotangents(right, t)
-    grads = net.pullback(w[:, None] * ds, w[:, None, None] * dJ, Faults())
+    grads = net.pullback(w[:, None] * ds, w[:, None, None] * dJ, NO_FAULTS)
     answer = {"loss": w @ right(t), "per_sample": right(t), "score": t.s}
     for l, (dW, db) in enumerate(grads, 1):
         answer[f"grad.W{l}"], answer[f"grad.b{l}"] = dW, db
@@ -257,7 +179,7 @@ def objective(
     restore: Callable[[Array, str], Array] = lambda gradient, name: gradient,
     jets: Callable[[Any, dict[str, Array]], Jets] = jets_of,
     last_active: bool = False,
-    faults: Faults = Faults(),
+    faults: Faults = NO_FAULTS,
 ) -> Predict:
     """A prediction with one or more of the lines replaced: the formula of ℓ, where it is evaluated, how rows are
     summed, the weights that the network uses, its activation, the backward pass.
