@@ -1,52 +1,166 @@
-"""The README is true: its Python runs, its commands are the ones CI runs, its links lead somewhere."""
+"""README and the guides in docs/ are true: their Python runs, their commands exist, their links lead somewhere.
+
+Their numbers are in test_readme_numbers.py.
+"""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from npscore.cli.arguments import build_parser
+
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"(<!-- needs torch -->\n)?```python\n(.*?)```", TEXT, re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in PAGES}
+README = TEXTS["README.md"]
+COMMANDS = ("demo", "verify", "fit", "sample", "score", "conform")
+BLOCK = re.compile(r"(<!-- needs torch -->\n)?```python\n(.*?)```", re.DOTALL)
+BLOCKS = {
+    f"{name}-block{i}": (name, *found)
+    for name, text in TEXTS.items()
+    for i, found in enumerate(BLOCK.findall(text), start=1)
+}
 
 
-@pytest.mark.parametrize(
-    ("needs_torch", "code"), BLOCKS, ids=[f"block{i}" for i in range(1, len(BLOCKS) + 1)]
-)
-def test_python_block_runs(needs_torch, code, tmp_path, monkeypatch, capsys):
-    if needs_torch:
-        pytest.importorskip("torch", reason="PyTorch is not installed")
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the text of a block in an empty folder: (its names, what it printed)."""
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "__main__"}
-    exec(compile(code, "README.md", "exec"), names)
-    said = capsys.readouterr().out
-    if "conformance" in code:
-        assert f"{code}```\n\nIt prints\n\n```text\n{said.rstrip()}\n```" in TEXT
-        wrong, right = "+ noise) ** 2", "+ noise / sigma) ** 2"
-        assert wrong in code
-        exec(compile(code.replace(wrong, right), "README.md", "exec"), {"__name__": "__main__"})
-        assert "nothing to do" in capsys.readouterr().out
-        return
-    printed = [float(word) for word in said.split()]
-    if needs_torch:
-        ratio, error = printed
-        assert abs(ratio - 1) < 1e-13 and error < 1e-13
-    elif printed:  # the theorem's gap and its constant
-        assert printed[0] == pytest.approx(printed[1], abs=1e-6)
-    elif "quakes.npz" in code:
-        assert (tmp_path / "quakes.npz").stat().st_size > 0
-        assert names["out"].n_diverged == 0
+
+    def run(page, needs_torch, code):
+        if needs_torch:
+            pytest.importorskip("torch", reason="PyTorch is not installed")
+        names = {"__name__": "__main__"}
+        exec(compile(code, page, "exec"), names)
+        return names, capsys.readouterr().out
+
+    return run
+
+
+def the_block(page, word):
+    """The one block of a page in which a word occurs."""
+    (found,) = [block for block in BLOCKS.values() if block[0] == page and word in block[2]]
+    return found
+
+
+# ---- the Python of every page -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_python_block_runs(block, run):
+    run(*block)
+
+
+def test_no_block_of_python_goes_untested():
+    for name, text in TEXTS.items():
+        assert text.count("```python") == len(BLOCK.findall(text)), name
+        assert set(re.findall(r"^```(\w*)$", text, re.MULTILINE)) <= {"", "python", "sh", "text", "math"}, (
+            name
+        )
+
+
+def test_a_ratio_of_one_and_equal_gradients_against_pytorch(run):
+    _, printed = run(*the_block("README.md", "from_state_dict"))
+    ratio, error = map(float, printed.split())
+    assert abs(ratio - 1) < 1e-13 and error < 1e-13
+
+
+def test_a_missing_half_is_seen_by_that_comparison(run):
+    page, needs_torch, code = the_block("README.md", "from_state_dict")
+    assert code.count("loss = 0.5 * ((net") == 1
+    _, printed = run(page, needs_torch, code.replace("loss = 0.5 * ((net", "loss = ((net"))
+    ratio, error = map(float, printed.split())
+    assert ratio == pytest.approx(2) and error == pytest.approx(1)
+
+
+def test_the_theorems_gap_is_its_constant(run):
+    _, printed = run(*the_block("README.md", "quadrature"))
+    gap, constant = map(float, printed.split())
+    assert gap == pytest.approx(constant, abs=1e-6) and constant == pytest.approx(-1.75)
+
+
+def test_the_table_ends_as_samples_and_a_model_file(run, tmp_path):
+    names, _ = run(*the_block("README.md", "quakes.npz"))
+    assert (tmp_path / "quakes.npz").stat().st_size > 0
+    assert names["out"].n_diverged == 0 and names["samples"].shape == (500, 2)
+
+
+def test_the_report_is_the_one_that_is_shown(run):
+    page, needs_torch, code = the_block("conformance.md", "my_dsm")
+    _, printed = run(page, needs_torch, code)
+    assert f"{code}```\n\nIt prints\n\n```text\n{printed.rstrip()}\n```" in TEXTS[page]
+    wrong, right = "+ noise) ** 2", "+ noise / sigma) ** 2"
+    assert wrong in code
+    assert "nothing to do" in run(page, needs_torch, code.replace(wrong, right))[1]
+
+
+# ---- commands, links, length ---------------------------------------------------------------------------------
 
 
 def test_first_two_shell_blocks_are_the_two_commands():
-    first, second = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)[:2]
+    first, second = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)[:2]
     for block in (first, second):
         assert block.startswith("python3 -m venv")
     assert "npscore demo" in first and "pytest" in second
 
 
-def test_links_lead_to_files():
-    targets = re.findall(r"\]\(([^)#]+)\)", TEXT)
-    assert len(targets) >= 4
-    for target in targets:
-        assert (ROOT / target).is_file(), target
+def commands():
+    """Every ``npscore …`` of a code block or between backticks, without the words that explain it."""
+    for name, text in TEXTS.items():
+        for line in re.findall(r"^(?:npscore|.*`npscore) [a-z].*$", text, re.MULTILINE):
+            for command in re.findall(r"`(npscore [^`]*)`", line) or [re.split(r"\s{3,}", line)[0]]:
+                yield name, command
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(commands())))
+def test_the_command_line_understands_every_command(page, command):
+    parser = build_parser(dict.fromkeys(COMMANDS, print))
+    words = shlex.split(command)[1:]
+    if words[-1] == "--help":
+        with pytest.raises(SystemExit, match="^0$"):
+            parser.parse_args(words)
+    else:
+        assert parser.parse_args(words).run is print
+
+
+def test_links_lead_to_files_and_to_headings():
+    count = 0
+    for path in PAGES:
+        for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+            if target.startswith("http"):
+                continue
+            file, _, anchor = target.partition("#")
+            found = (path.parent / file).resolve() if file else path
+            assert found.is_file() or found.is_dir(), f"{path.name}: {target}"
+            assert not anchor or anchor in anchors(found), f"{path.name}: {target}"
+            count += 1
+    assert count >= 20
+
+
+def anchors(path):
+    """What a link into a page can end in: its headings as GitHub writes them, and its own anchors."""
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    written = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return written | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def test_the_readme_links_to_every_guide():
+    for path in PAGES[1:]:
+        assert f"](docs/{path.name})" in README, path.name
+
+
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len(README.splitlines()) <= 200
+    assert len(README.split()) <= 1800
+
+
+def test_where_things_are_is_where_they_are():
+    (tree,) = re.findall(r"```\n(npscore/ .*?)```", README, re.DOTALL)
+    named = set(re.findall(r"^(?:npscore/)? +(\w+)/ ", tree, re.MULTILINE))
+    there = {path.parent.name for path in (ROOT / "npscore").glob("*/__init__.py")}
+    assert named == there
+    for path in re.findall(r"^(\S+)  ", tree, re.MULTILINE):
+        assert (ROOT / path).exists(), path

@@ -1,0 +1,128 @@
+"""The numbers in docs/ are those of the committed figures/*.json, to the digits that are written."""
+
+import re
+from pathlib import Path
+
+import pytest
+from test_figures import numbers
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+PEERS = {
+    "PyTorch, d backward passes": "PyTorch, d backward",
+    "PyTorch, torch.func": "PyTorch, torch.func",
+    "JAX, jacfwd": "JAX, jacfwd",
+}
+
+
+def page_of(name):
+    """A page with its line breaks as spaces."""
+    return " ".join((DOCS / name).read_text(encoding="utf-8").split())
+
+
+def two_digits(value):
+    """0.135 → 0.14, 13242.7 → 13,000: as the page writes a number."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
+
+
+def times_row(size, kind, row):
+    """The line of the page for one size and type, from the measured medians."""
+    d, hidden, batch = size.split("-")
+    medians = {name: 1e3 * entry["median"] for name, entry in row.items()}
+    ours = medians["npscore, exact"]
+    exact = min(PEERS, key=medians.get)
+    sliced = min((name for name in medians if ", sliced by" in name), key=medians.get)
+    cells = [
+        f"{d} · {hidden.replace('x', '×')} · {batch}",
+        kind,
+        two_digits(ours),
+        f"{two_digits(medians[exact])} ({PEERS[exact]})",
+        two_digits(medians[exact] / ours),
+        f"{two_digits(medians[sliced])} ({sliced.split(',')[0]})",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def test_the_table_of_times_is_the_measured_one():
+    shown = numbers("trace_speed")["seconds"]
+    written = re.findall(r"^\| \d.*\|$", (DOCS / "speed.md").read_text(encoding="utf-8"), re.MULTILINE)
+    kinds = ("float32", "float64")
+    assert written == [times_row(s, t, shown[s][f"{t} tanh"]) for s in shown for t in kinds]
+
+
+def span(values):
+    """The least and the largest, to two digits."""
+    return f"{two_digits(min(values))} to {two_digits(max(values))}"
+
+
+def test_what_is_slower_is_said_with_the_measured_numbers():
+    page = page_of("speed.md")
+    ratios = numbers("trace_speed")["ratios"]
+
+    def over(name, keep):
+        return [kind[name] for size, kinds in ratios.items() if keep(size) for kind in kinds.values()]
+
+    def deep(size):
+        return size.count("x") >= 2
+
+    def shallow(size):
+        return not deep(size)
+
+    def at_most(values):
+        return two_digits(max(values))
+
+    dsm = [over("npscore / JAX DSM", keep) for keep in (shallow, deep)]
+    assert f"{span(over('npscore / PyTorch sliced', deep))} times PyTorch's sliced step" in page
+    assert f"by up to {at_most(over('npscore / JAX sliced', shallow))} and by {span(dsm[0])};" in page
+    slow = [over("npscore / JAX sliced", deep), dsm[1]]
+    slow = [f"{min(v):.0f} to {max(v):.0f}" for v in slow]
+    assert f"by {slow[0]} and by {slow[1]}." in page
+    small = ratios["2-64x64-128"]
+    lead = [small[f"float32 {phi}"]["fastest exact peer / npscore"] for phi in ("tanh", "isru")]
+    assert f"is only {lead[0]:.1f} (tanh) and {lead[1]:.2f} (isru)" in page
+    by_hand = small["float32 tanh"]["fastest exact peer / NumPy by hand"]
+    assert f"is {by_hand:.1f} times as fast as JAX" in page
+    one = [v["npscore / its BLAS products"] for v in ratios["64-256-1024"].values()]
+    wide = over("npscore / its BLAS products", lambda size: "256x256" in size or "512x512" in size)
+    assert f"takes {min(one):.1f} to {max(one):.1f} times its matrix products" in page
+    assert f"it takes {min(wide):.1f} to {max(wide):.1f} times" in page
+
+
+def test_a_whole_fit_and_langevin_are_said_with_the_measured_numbers():
+    page = page_of("speed.md")
+    shown = numbers("fit_speed")
+    seconds = [row["npscore, fit"]["median"] for row in shown["seconds"].values()]
+    assert f"{min(seconds):.1f} to {max(seconds):.1f} seconds" in page
+    jax = [100 / row[name] for row in shown["ratios"].values() for name in row if "JAX" in name]
+    assert f"{min(jax):.0f} to {max(jax):.0f} % of JAX's" in page
+    torch = [1 / row["PyTorch, eager"] for row in shown["ratios"].values()]
+    assert all(share == pytest.approx(1 / 3, abs=0.05) for share in torch)
+    ratios = numbers("langevin_speed")["ratios"]
+    exact = [row for name, row in ratios.items() if "MLP" not in name]
+    assert len(exact) == 12 and all(min(r["PyTorch, eager"], r["JAX, jitted scan"]) > 1 for r in exact)
+    network = [1 / row["JAX, jitted scan"] for name, row in ratios.items() if "MLP" in name]
+    assert {f"{ratio:.1f}" for ratio in network} == {"1.5"} and "JAX steps the network 1.5 times" in page
+
+
+def test_the_price_of_a_shard_is_the_measured_one():
+    page = page_of("cores-and-shards.md")
+    shown = numbers("sharded_scaling")
+    seconds, paper = shown["seconds_per_job"], shown["paper"]
+    assert f"p = {shown['parameters']:,}" in page
+    assert round(shown["flops_per_row"] / shown["parameters"]) == 11 and "c = 11" in page
+    assert round(shown["flops_per_second_one_core"] / 1e10) == 3 and "r = 3·10¹⁰" in page
+    assert f"τ = {1e3 * seconds['process pool']:.1f} ms" in page and f"{1e3 * seconds['Dask']:.1f} ms" in page
+    compute, send, hand_out = (round(s) for s in paper["at_1000"]["1e+09"].values())
+    assert f"compute for {compute} s, send for {send} s and are handed their jobs in {hand_out} s" in page
+    gain = paper["speedup"]["1e+09"][paper["workers"].index(1000)]
+    assert f"{two_digits(gain)} times as fast" in page
+    assert f"{two_digits(paper['best_workers']['1e+07'])} workers are best" in page
+    assert f"sends {shown['bytes_per_worker_and_step'] / 1e6:.1f} MB" in page
+
+
+def test_the_distances_of_the_quakes_are_the_committed_ones():
+    distance = numbers("fiji")["energy_distance"]
+    page = page_of("tables.md")
+    assert f"distance {distance['Langevin']:.4f} from held-out" in page
+    assert f"the best Gaussian's at {distance['Gaussian']:.3f}" in page
