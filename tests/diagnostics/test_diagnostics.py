@@ -67,7 +67,7 @@ def test_unbiased_energy_distance_needs_two_rows():
 def test_the_size_of_the_blocks_does_not_matter(monkeypatch, block):
     x, y = two_samples(0, 23, 17, 3)
     expected = energy_distance(x, y)
-    monkeypatch.setattr(diagnostics.measures, "_BLOCK", block)
+    monkeypatch.setattr(diagnostics.distances, "_BLOCK", block)
     assert energy_distance(x, y) == pytest.approx(expected, rel=1e-13)
 
 

@@ -97,7 +97,7 @@ def test_units_origin_and_the_order_of_the_chains_do_not_matter(seed, t, n_chain
 def test_the_size_of_the_blocks_of_chains_does_not_matter(monkeypatch):
     x = trajectory(0, 40, 37, 3)
     expected = effective_sample_size(x)
-    monkeypatch.setattr(diagnostics.measures, "_BLOCK", 20)
+    monkeypatch.setattr(diagnostics.mixing, "_BLOCK", 320)
     np.testing.assert_allclose(effective_sample_size(x), expected, rtol=1e-12)
 
 

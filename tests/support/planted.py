@@ -212,10 +212,19 @@ MISTAKES = [
          "fitting/test_shards.py::test_of_a_memory_map_only_its_place_is_sent[rows-<f8-C]"),
     ),
     *_table(
-        "diagnostics/measures.py",
+        "diagnostics/distances.py",
         ("energy distance without its 2", "2.0 * _mean_distance(x, y) - _mean_distance(x, x)",
          "_mean_distance(x, y) - _mean_distance(x, x)",
          "diagnostics/test_diagnostics.py::test_energy_distance_is_its_definition_pair_by_pair"),
+        ("distances squared in the units of the data", "-exponent), varying, exponent", "0), varying, 0",
+         "diagnostics/test_scale.py::test_what_overflowed_or_vanished_when_squared[1e+170]"),
+    ),
+    *_table(
+        "diagnostics/mixing.py",
+        ("spreads squared in the units of the data", "np.ldexp(x, -exponent) ** 2", "np.ldexp(x, 0 * exponent) ** 2",
+         "diagnostics/test_scale.py::test_chains_that_hardly_move_beside_how_far_they_are_apart[1e-300]"),
+        ("R-hat without the within term", "np.hypot(np.sqrt((h - 1) / h), ratio)", "ratio",
+         "diagnostics/test_mixing.py::test_both_are_their_formulas_draw_by_draw"),
     ),
     *_table(
         "datasets/rounding.py",
