@@ -43,7 +43,16 @@ def energy_distance(x: Any, y: Any, *, unbiased: bool = False) -> float:
             f"x and y must have at least two rows each for unbiased=True, got {len(x)} and {len(y)}"
         )
     x, y, _, exponent = _in_units_of_the_range(x, y)
-    return _in_the_units_of_the_data(_energy_distance(x, y, unbiased), exponent)
+    if x.shape[1] == 1 and not unbiased:
+        return _in_the_units_of_the_data(_energy_distance_1d(x[:, 0], y[:, 0]), exponent)
+    within_x, within_y = _mean_distance(x, x), _mean_distance(y, y)
+    if unbiased:  # over the n(n−1) and m(m−1) pairs of different points
+        within_x *= len(x) / (len(x) - 1)
+        within_y *= len(y) / (len(y) - 1)
+    distance = 2.0 * _mean_distance(x, y) - within_x - within_y  # eq-9.3
+    if not unbiased:
+        distance = max(distance, 0.0)  # below 0 by rounding only
+    return _in_the_units_of_the_data(distance, exponent)
 
 
 def sliced_wasserstein(
@@ -119,17 +128,6 @@ def _in_the_units_of_the_data(value: Any, exponent: int) -> float:
 # Energy distance ----------------------------------------------------------------------------------------
 
 
-def _energy_distance(x: Array, y: Array, unbiased: bool) -> Any:
-    if x.shape[1] == 0:  # every row is the same
-        return 0.0
-    if unbiased:
-        return _unbiased_energy_distance(x, y)
-    if x.shape[1] == 1:
-        return _energy_distance_1d(x[:, 0], y[:, 0])
-    distance = 2.0 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)  # eq-9.3
-    return max(distance, 0.0)  # below 0 by rounding only
-
-
 def _mean_distance(x: Array, y: Array) -> np.floating:
     """The mean of |xᵢ − yⱼ| over all pairs; |x|² + |y|² − 2x·y would lose half the digits of close pairs."""
     columns = np.ascontiguousarray(y.T)  # (d, m)
@@ -145,13 +143,6 @@ def _mean_distance(x: Array, y: Array) -> np.floating:
             squared += difference
         total += np.sqrt(squared).sum()
     return total / (len(x) * len(y))
-
-
-def _unbiased_energy_distance(x: Array, y: Array) -> Any:
-    """The same, with E|X−X'| and E|Y−Y'| over the n(n−1) and m(m−1) pairs of different points."""
-    n, m = len(x), len(y)
-    within = _mean_distance(x, x) * (n / (n - 1)) + _mean_distance(y, y) * (m / (m - 1))
-    return 2.0 * _mean_distance(x, y) - within  # eq-9.3
 
 
 def _energy_distance_1d(x: Array, y: Array) -> Any:

@@ -33,7 +33,7 @@ def split_rhat(trajectory: Any) -> Array:
     Source: Gelman et al. (2013), "Bayesian Data Analysis", 3rd ed., section 11.4; Vehtari et al. (2021),
     "Rank-normalization, folding, and localization", Bayesian Analysis 16(2), eq. 1-4.
     """
-    return _rhat(*_means_and_deviations(_split(trajectory)))
+    return _rhat(*_means_and_deviations(_split(trajectory)))  # eq-9.5
 
 
 def effective_sample_size(trajectory: Any) -> Array:

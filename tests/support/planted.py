@@ -213,8 +213,8 @@ MISTAKES = [
     ),
     *_table(
         "diagnostics/distances.py",
-        ("energy distance without its 2", "2.0 * _mean_distance(x, y) - _mean_distance(x, x)",
-         "_mean_distance(x, y) - _mean_distance(x, x)",
+        ("energy distance without its 2", "2.0 * _mean_distance(x, y) - within_x",
+         "_mean_distance(x, y) - within_x",
          "diagnostics/test_diagnostics.py::test_energy_distance_is_its_definition_pair_by_pair"),
         ("distances squared in the units of the data", "-exponent), varying, exponent", "0), varying, 0",
          "diagnostics/test_scale.py::test_what_overflowed_or_vanished_when_squared[1e+170]"),
