@@ -136,7 +136,7 @@ def erfc(x: Array, gaussian: Array) -> Array:
         total += term
     reach = number(PI, x.dtype) / h
     e = np.exp(-2.0 * reach * x) * (x.real < reach)
-    return (2.0 / reach) * x * gaussian * total + 2.0 * e / (1.0 + e)
+    return (2.0 / reach) * x * gaussian * total + 2.0 * e / (1.0 + e)  # eq-6.10
 
 
 def erf(z: Array, a: Array, gaussian: Array) -> Array:
