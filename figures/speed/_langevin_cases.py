@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import npscore as ns
-from npscore._run.executors import one_blas_thread
+from npscore._run.blas import one_blas_thread
 from npscore.samplers._blocks import NOISE_AHEAD
 from npscore.samplers._noise import fill_standard_normal
 

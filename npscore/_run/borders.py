@@ -177,6 +177,11 @@ def as_rng(rng: Any) -> np.random.Generator:
     return np.random.default_rng(rng)
 
 
+def draw_entropy(rng: np.random.Generator) -> tuple[int, ...]:
+    """Four 32-bit words that seed all streams of a run: any Generator will do, and its next run differs."""
+    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
+
+
 def as_callable(value: Any, name: str, signature: str) -> Callable[..., Any]:
     """Something that can be called; ``signature`` says how it will be."""
     if not callable(value):

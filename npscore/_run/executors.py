@@ -6,22 +6,12 @@ Which numbers come back depends on the jobs alone, never on who carries them out
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import pickle
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-import numpy as np
-
 from .borders import _show
-
-try:
-    import threadpoolctl
-except ImportError:  # the optional extra "parallel"
-    threadpoolctl = None
 
 
 def as_executor(value: Any, name: str = "executor") -> Any:
@@ -32,11 +22,6 @@ def as_executor(value: Any, name: str = "executor") -> Any:
         f"{name} must be None or an executor with a submit method, as in concurrent.futures "
         f"(a process pool, Dask's client.get_executor(), mpi4py's MPIPoolExecutor), got {_show(value)}"
     )
-
-
-def draw_words(rng: np.random.Generator) -> tuple[int, ...]:
-    """The seed of all streams of a run, drawn so that any Generator will do and the next run gets another."""
-    return tuple(rng.integers(0, 2**32, size=4, dtype=np.uint32).tolist())
 
 
 def submit_all(
@@ -99,47 +84,3 @@ def _refuse_unpicklable(argument: str, value: Any, error: Exception) -> None:
             f"{argument} must be picklable to go to another process, got {_show(value)} ({reason}); a lambda or a "
             "function inside a function is not: define it at the top level of a module"
         ) from error
-
-
-_lock = threading.Lock()
-_open: list[Any] = []  # the limiter, once for every `one_blas_thread` that is open
-
-
-@contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """One thread in BLAS while this is open, so that its threads and ours do not fight; needs threadpoolctl.
-
-    The limit holds for the whole process: the first to open it sets it, the last to close it takes it back.
-    Without threadpoolctl nothing happens.
-    """
-    with _lock:
-        _open.append(_open[0] if _open else _limit_blas())
-    try:
-        yield
-    finally:
-        with _lock:
-            limiter = _open.pop()
-            if limiter is not None and not _open:
-                _take_control()
-                limiter.restore_original_limits()
-                _take_control()
-
-
-def _limit_blas() -> Any:
-    if threadpoolctl is None:
-        return None
-    _take_control()
-    return _controller().limit(limits=1, user_api="blas")
-
-
-def _take_control() -> None:
-    """From threadpoolctl 3.8 on, only the thread that set OpenBLAS's limit first is heard until it lets go: make it."""
-    openblas = getattr(threadpoolctl, "OpenBLASController", None)
-    if hasattr(openblas, "clear_controlling_thread"):
-        openblas.clear_controlling_thread(force=True)
-
-
-@functools.lru_cache(maxsize=1)
-def _controller() -> Any:
-    """The BLAS libraries of this process; looking for them takes longer than a short run."""
-    return threadpoolctl.ThreadpoolController()

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
-from .._run.borders import as_count, as_rng
-from .._run.executors import as_executor, draw_words, one_blas_thread, submit_all
+from .._run.blas import one_blas_thread
+from .._run.borders import as_count, as_rng, draw_entropy
+from .._run.executors import as_executor, submit_all
 from ..datasets.rounding import dequantise
 from ..models.base import Array, ScoreModel
 from ..objectives import LossGrad
@@ -100,7 +101,7 @@ class Sharded:
         self._check(model)
         if batch is not None:
             raise ValueError(f"batch must be None: the shards are the rows, got {type(batch).__name__}")
-        plan = self._plan(model, draw_words(as_rng(rng)))
+        plan = self._plan(model, draw_entropy(as_rng(rng)))
         jobs = [Job(plan, shard, index) for index, shard in enumerate(self.shards)]
         names = [shard.name for shard in self.shards]
         sent = {"objective": self.objective, "model": model}
@@ -126,7 +127,7 @@ class Sharded:
 
     def streams(self, rng: Any = None) -> list[np.random.Generator]:
         """The random stream of each shard, at its start, that an evaluation with this ``rng`` gives it."""
-        words = draw_words(as_rng(rng))
+        words = draw_entropy(as_rng(rng))
         return [_stream(words, index) for index in range(len(self.shards))]
 
     def prepared(self, model: ScoreModel, jitter: Any) -> Sharded:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._run.blas import one_blas_thread
 from .._run.borders import Array
-from .._run.executors import one_blas_thread
 from ..models.base import ScoreModel
 from ..targets.base import Target
 from ._chains import Chains, Score, states_from

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._run.borders import Array, as_count, as_rng
-from .._run.executors import draw_words
+from .._run.borders import Array, as_count, as_rng, draw_entropy
 
 # Measured: smaller blocks spend their time between NumPy's loops, in threads above all, larger ones fall out of the
 # cache, and the fewer there are the fewer cores have one.
@@ -56,7 +55,7 @@ def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
 
     Raises TypeError or ValueError for a wrong argument.
     """
-    n, d, words = as_count(n, "n"), as_count(d, "d"), draw_words(as_rng(rng))
+    n, d, words = as_count(n, "n"), as_count(d, "d"), draw_entropy(as_rng(rng))
     return [make_block(rows, d, words, i) for i, rows in enumerate(block_rows(n, d))]
 
 

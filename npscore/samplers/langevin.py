@@ -9,8 +9,18 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import Array, as_batch, as_callable, as_count, as_positive, as_rng, as_shaped
-from .._run.executors import as_executor, draw_words, one_blas_thread, submit_all
+from .._run.blas import one_blas_thread
+from .._run.borders import (
+    Array,
+    as_batch,
+    as_callable,
+    as_count,
+    as_positive,
+    as_rng,
+    as_shaped,
+    draw_entropy,
+)
+from .._run.executors import as_executor, submit_all
 from .._run.progress import Progress
 from ._blocks import Job, Plan, States, Walk, coefficients, empty_states, make_jobs, make_walks, run_job
 from ._chains import (
@@ -119,7 +129,7 @@ def langevin(
     recorded = _recorded_steps(run.n_steps, burn_in, record_every)
     workers, executor = _engine(workers, executor, callback)
     plan = Plan(run.score, run.step, run.n_steps, run.bound, recorded, on_divergence == "raise", np.geterr())
-    states, words = empty_states(states_from(run.x0), plan), draw_words(rng)
+    states, words = empty_states(states_from(run.x0), plan), draw_entropy(rng)
     with Progress("langevin", run.n_steps, enabled=progress) as line:
         if executor is None:
             _run_here(run, make_jobs(plan, run.x0, words, 1)[0], states, workers, callback, line)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from npscore._run.executors import as_executor, one_blas_thread, submit_all
+from npscore._run.executors import as_executor, submit_all
 
 
 class Future:
@@ -142,60 +142,3 @@ def test_what_can_submit_is_an_executor_and_its_class_is_not():
             TypeError, match=r"^pool must be None or an executor with a submit method, .*, got "
         ):
             as_executor(wrong, "pool")
-
-
-# BLAS -----------------------------------------------------------------------------------------------------
-
-
-def blas_threads():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    return [
-        library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"
-    ]
-
-
-def test_blas_has_one_thread_from_the_first_to_open_to_the_last_to_close():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
-        before = blas_threads()
-        first, second = one_blas_thread(), one_blas_thread()
-        first.__enter__()
-        assert blas_threads() == [1] * len(before)
-        second.__enter__()
-        first.__exit__(None, None, None)  # as two threads would: not in the order of a stack
-        assert blas_threads() == [1] * len(before)
-        second.__exit__(None, None, None)
-        assert blas_threads() == before
-        with pytest.raises(KeyError), one_blas_thread():
-            raise KeyError
-        assert blas_threads() == before
-
-
-def test_any_thread_may_limit_blas_and_any_other_lift_it():
-    """As threadpoolctl 3.8 has it, OpenBLAS listens to one thread only, here one of the user's that stays alive."""
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    at_first = blas_threads()
-    with (
-        threadpoolctl.threadpool_limits(limits=2, user_api="blas"),
-        ThreadPoolExecutor(1) as users,  # ends first, or what it set would stay
-        ThreadPoolExecutor(1) as first,
-        ThreadPoolExecutor(1) as second,
-    ):
-        before = blas_threads()
-        users.submit(threadpoolctl.threadpool_limits, 2, "blas").result()
-        for opener, closer in ((first, second), (second, first)):
-            with_one_thread = one_blas_thread()
-            opener.submit(with_one_thread.__enter__).result()
-            assert blas_threads() == [1] * len(before)
-            closer.submit(with_one_thread.__exit__, None, None, None).result()
-            assert blas_threads() == before
-        users.submit(threadpoolctl.threadpool_limits, 1, "blas").result()
-        assert blas_threads() == [1] * len(before)  # heard as before
-    assert blas_threads() == at_first
-
-
-def test_without_threadpoolctl_nothing_happens(monkeypatch):
-    monkeypatch.setattr("npscore._run.executors.threadpoolctl", None)
-    before = blas_threads()
-    with one_blas_thread():
-        assert blas_threads() == before

@@ -9,7 +9,7 @@ import pytest
 from support.sampler_runs import curved, iterate, start
 
 import npscore as ns
-from npscore._run.executors import one_blas_thread
+from npscore._run.blas import one_blas_thread
 from npscore.samplers import DivergenceError, _blocks
 
 N = 9000  # four blocks of 2,250 rows

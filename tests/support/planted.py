@@ -171,7 +171,7 @@ MISTAKES = [
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
     ),
     *_table(
-        "_run/executors.py",
+        "_run/borders.py",
         ("the same streams in every run", "return tuple(rng.", "return tuple(np.random.default_rng(0).",
          "samplers/test_samplers.py::test_a_generator_moves_on_by_four_words_a_run"),
     ),
