@@ -1,4 +1,8 @@
-"""Fitted models as files: architecture, parameters, conventions, and the user's units."""
+"""Fitted models as files: architecture, parameters, conventions, and the user's units.
+
+A file names its model's class by a word, and ``load`` looks the word up among npscore's own and those that
+``register`` has added: it never imports or runs what a file names.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from ._run.atomic import PathLike
-from ._run.npz import FileFormatError, read_npz, write_npz
+from ._run.npz import FileFormatError, check_depth, read_npz, write_npz
 from ._version import __version__
 from .datasets.standardise import Standardisation
 from .models import MODELS, ScoreModel
@@ -20,6 +24,10 @@ CONVENTIONS = {
     "units": "the model lives in standardised units u = (x - mean) / scale; s_x = s_u / scale",
     "layer": "z = W a + b, W is (fan_out, fan_in); theta is W row-major, then b, layer after layer",
 }
+#: Characters of JSON that an architecture may take (a network of 30,000 layers): so much a file may ask for.
+MOST_CONFIG = 100_000
+
+_registered: dict[str, type[ScoreModel]] = {}
 
 
 class StoredModel(NamedTuple):
@@ -28,6 +36,26 @@ class StoredModel(NamedTuple):
     model: ScoreModel
     standardisation: Optional[Standardisation]
     info: dict[str, Any]
+
+
+def register(name: str, cls: type[ScoreModel]) -> None:
+    """Let ``save`` and ``load`` take a model class from outside npscore; its files carry ``name``.
+
+    ``cls`` is a subclass of ScoreModel with ``config`` (a property or a method: what JSON can hold, without the
+    parameters) and ``cls.from_config(config, theta)``, which rebuilds the model from it and ``theta`` (p,).
+    Register the class, under the same name, wherever its files are read. A class defined anew, as by a notebook's
+    cell run twice, takes its own place.
+
+    Raises TypeError for a name that is no text or a class that is none, ValueError for a name that is taken.
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise TypeError(f"name must be a text like a class's name, got {type(name).__name__} {name!r}")
+    if not (isinstance(cls, type) and issubclass(cls, ScoreModel)):
+        raise TypeError(f"cls must be a subclass of ScoreModel, got {cls!r}")
+    taken = _classes().get(name, cls)
+    if name in MODELS or (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ValueError(f"name must be one that no class has, got {name!r}, which is {taken.__qualname__}'s")
+    _registered[name] = cls
 
 
 def save(
@@ -41,17 +69,13 @@ def save(
 
     ``standardisation`` carries mean, scale and column names, so that samples can come back in the user's
     units; ``info`` is anything JSON can hold (how it was fitted). An existing file is replaced in one step.
-    Raises TypeError for a model or info that cannot be stored, ValueError where the widths differ.
+    Raises TypeError for a model or info that cannot be stored, ValueError where the widths differ; a model
+    class from outside npscore must have been given to ``register``.
     """
-    kind = type(model).__name__
-    if MODELS.get(kind) is not type(model):
-        raise TypeError(f"model must be one of {', '.join(MODELS)}, got {kind}")
-    if model.dtype.kind != "f":
-        raise TypeError(f"model must have real parameters, got {model.dtype}")
     header = {
         "npscore": __version__,
-        "model": kind,
-        "config": model.config,
+        "model": _name_of(model),
+        "config": _config_of(model),
         "mantissa_bits": int(np.finfo(model.dtype).nmant),
         "conventions": CONVENTIONS,
         "info": _checked_info(info),
@@ -74,33 +98,77 @@ def load(path: PathLike) -> StoredModel:
     """Read a model file written by ``save``.
 
     Raises FileFormatError, naming the file and what is wrong, for one that is damaged, truncated, foreign,
-    pickled, inconsistent or of another version; OSError where it cannot be opened.
+    pickled, inconsistent or of another version, or whose class must be registered first; OSError where it cannot
+    be opened.
     """
     header, arrays = read_npz(path, FORMAT, VERSION)
     try:
+        if not arrays.keys() <= {"theta", "mean", "scale"}:
+            raise ValueError(f"arrays must be theta, mean and scale, got {', '.join(arrays)}")
         model = _model(header, arrays["theta"])
         standardisation = _standardisation(header["columns"], arrays, model.d)
         if not isinstance(header["info"], dict):
             raise TypeError(f"info must be a dict, got {type(header['info']).__name__}")
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise FileFormatError(f"{path}: an inconsistent model file ({_reason(error)})") from error
     return StoredModel(model, standardisation, header["info"])
+
+
+def _classes() -> dict[str, type[ScoreModel]]:
+    """Every model class that a file can name."""
+    return {**MODELS, **_registered}
+
+
+def _name_of(model: Any) -> str:
+    name = next((name for name, cls in _classes().items() if cls is type(model)), None)
+    if name is None:
+        raise TypeError(
+            f"model must be one of {', '.join(_classes())}, got {type(model).__name__}; "
+            "npscore.storage.register adds a class of your own"
+        )
+    if model.dtype.kind != "f":
+        raise TypeError(f"model must have real parameters, got {model.dtype}")
+    return name
+
+
+def _config_of(model: ScoreModel) -> Any:
+    """The architecture, checked: what is written must be what ``load`` takes."""
+    config = _checked_json(model.config() if callable(model.config) else model.config, "model.config")
+    _check_size(config)
+    return config
+
+
+def _check_size(config: Any) -> None:
+    size = len(json.dumps(config))
+    if size > MOST_CONFIG:
+        raise ValueError(
+            f"config must be at most {MOST_CONFIG:,} characters of JSON, got {size:,}: a larger network is built in "
+            "Python, its parameters set with with_theta"
+        )
 
 
 def _checked_info(info: Optional[Mapping[str, Any]]) -> dict[str, Any]:
     if info is not None and not isinstance(info, Mapping):
         raise TypeError(f"info must be a mapping, got {type(info).__name__}")
-    info = dict(info or {})
+    return _checked_json(dict(info or {}), "info")
+
+
+def _checked_json(value: Any, name: str) -> Any:
     try:
-        json.dumps(info, allow_nan=False)
+        json.dumps(value, allow_nan=False)
+        check_depth(value, deepest=90)  # the header it becomes a part of may be 100 deep
     except (TypeError, ValueError, RecursionError) as error:
-        raise type(error)(f"info must be what JSON can hold, got {error}") from None
-    return info
+        raise type(error)(f"{name} must be what JSON can hold, got {error}") from None
+    return value
 
 
 def _model(header: Mapping[str, Any], theta: np.ndarray) -> ScoreModel:
-    if header["model"] not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}, got {header['model']!r}")
+    classes = _classes()
+    if header["model"] not in classes:
+        raise ValueError(
+            f"model must be one of {', '.join(classes)}, got {header['model']!r}; "
+            "npscore.storage.register adds a class of your own"
+        )
     if theta.dtype.kind != "f":
         raise ValueError(f"theta must be real, got {theta.dtype}")
     bits = np.finfo(theta.dtype).nmant  # longdouble has one name and several meanings: 52, 63 or 112 bits
@@ -108,7 +176,8 @@ def _model(header: Mapping[str, Any], theta: np.ndarray) -> ScoreModel:
         raise ValueError(
             f"theta must have {header['mantissa_bits']!r} mantissa bits, {theta.dtype} has {bits} here"
         )
-    return MODELS[header["model"]].from_config(header["config"], theta)
+    _check_size(header["config"])
+    return classes[header["model"]].from_config(header["config"], theta)
 
 
 def _standardisation(columns: Any, arrays: Mapping[str, np.ndarray], d: int) -> Optional[Standardisation]:
@@ -120,4 +189,5 @@ def _standardisation(columns: Any, arrays: Mapping[str, np.ndarray], d: int) -> 
 
 
 def _reason(error: BaseException) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+    text = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:297] + "..."

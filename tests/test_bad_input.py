@@ -142,7 +142,11 @@ def test_what_save_and_load_refuse(tmp_path):
     path = tmp_path / "model.npz"
     other = datasets.Standardisation([0.0], [1.0])
     for call, error, message in (
-        (lambda: ns.save(path, GAUSSIAN), TypeError, "model must be one of MLP, LinearScore, got Gaussian"),
+        (
+            lambda: ns.save(path, GAUSSIAN),
+            TypeError,
+            "model must be one of MLP, LinearScore, got Gaussian; npscore.storage.register adds a class of your own",
+        ),
         (lambda: ns.save(3, MODEL), TypeError, "path must be a file name (str or PathLike), got int 3"),
         (
             lambda: ns.save(path, MODEL, standardisation=other),

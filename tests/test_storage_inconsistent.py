@@ -69,7 +69,7 @@ INCONSISTENT = {
         {},
         r"theta must have shape \(2000000002000000000,\)",
     ),
-    "sizes beyond words": (config(sizes=[10**40, 10**40]), {}, "theta must have shape"),
+    "sizes beyond words": (config(sizes=[10**40, 10**40]), {}, r"sizes\[0\] must be a whole number"),
     "config a list": ({"config": [1]}, {}, "inconsistent"),
     "config null": ({"config": None}, {}, "inconsistent"),
     "config missing": ({"config": MISSING}, {}, "no 'config'"),

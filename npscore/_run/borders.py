@@ -9,14 +9,17 @@ and float16 become float64. Nothing here writes to its argument.
 
 from __future__ import annotations
 
+import math
 import numbers
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
 import numpy as np
 
 Array = np.ndarray
+MOST = 2**63 - 1
+NOT_NUMBERS = (bool, np.bool_, np.timedelta64)  # numbers to Python or NumPy, but not to a user who means one
+WARNS_OF_RAGGED = tuple(map(int, np.__version__.split(".")[:2])) < (1, 24)
 
 
 class NotFiniteError(ValueError):
@@ -120,7 +123,10 @@ def as_number(
     expected = _bounds("a finite number", above, at_least, below, at_most)
     if isinstance(value, (bool, np.bool_)) or not _is_real_scalar(value):
         raise TypeError(f"{name} must be {expected}, got {_show(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number or fraction beyond the largest float
+        raise ValueError(f"{name} must be {expected}, got one beyond the range of floats") from None
     inside = (
         np.isfinite(number)
         and (above is None or number > above)
@@ -139,13 +145,14 @@ def as_positive(value: Any, name: str) -> float:
 
 
 def as_count(value: Any, name: str, minimum: int = 1) -> int:
-    """A whole number, at least ``minimum``."""
+    """A whole number, at least ``minimum`` and at most 2⁶³ − 1, what an index can be."""
     expected = f"a whole number >= {minimum}"
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
-    if not whole:
+    if not _is_whole(value):
         raise TypeError(f"{name} must be {expected}, got {_show(value)}")
     if value < minimum:
-        raise ValueError(f"{name} must be {expected}, got {value}")
+        raise ValueError(f"{name} must be {expected}, got {shortened(_digits(value))}")
+    if value > MOST:
+        raise ValueError(f"{name} must be {expected} and <= {MOST}, got {shortened(_digits(value))}")
     return int(value)
 
 
@@ -155,7 +162,7 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(choices)}, got {_show(value)}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {shortened(repr(value))}")
     return value
 
 
@@ -169,11 +176,11 @@ def as_flag(value: Any, name: str) -> bool:
 def as_rng(rng: Any) -> np.random.Generator:
     """A Generator from a seed, a SeedSequence, a Generator (used as it is) or None (fresh entropy)."""
     seeds = (np.random.Generator, np.random.SeedSequence, np.random.BitGenerator)
-    whole = isinstance(rng, numbers.Integral) and not isinstance(rng, (bool, np.bool_))
+    whole = _is_whole(rng)
     if rng is not None and not whole and not isinstance(rng, seeds):
         raise TypeError(f"rng must be a numpy Generator or a whole-number seed, got {_show(rng)}")
     if whole and rng < 0:
-        raise ValueError(f"rng must be a seed >= 0, got {rng}")
+        raise ValueError(f"rng must be a seed >= 0, got {shortened(_digits(rng))}")
     return np.random.default_rng(rng)
 
 
@@ -226,15 +233,38 @@ def _asarray(value: Any) -> Array:
     """``np.asarray``, refusing what it would hide: masked entries, and ragged sequences on NumPy < 1.24."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError("masked entries have no value")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="Creating an ndarray from ragged")
-        return np.asarray(value)
+    if WARNS_OF_RAGGED and isinstance(value, (list, tuple)) and _is_ragged(value):
+        raise ValueError("rows of different lengths")
+    return np.asarray(value)
+
+
+def _is_ragged(value: Any) -> bool:
+    """Whether sequences are left among the entries of the deepest array that ``value`` makes.
+
+    Where NumPy only warns of it, the warning is no way to tell: filters belong to the whole process, and turning one
+    into an error for a moment loses those that other threads set meanwhile.
+    """
+    entries = np.array(value, dtype=object).flat
+    return any(hasattr(entry, "__len__") and not isinstance(entry, (str, bytes, dict)) for entry in entries)
 
 
 def _is_real_scalar(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iuf"
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    return isinstance(value, numbers.Real) and not isinstance(value, NOT_NUMBERS)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, NOT_NUMBERS)
+
+
+def _digits(value: Any) -> str:
+    """A whole number's digits, or how many there are of them where Python does not print so many."""
+    return (
+        str(value)
+        if abs(value) < 10**100
+        else f"one of about {math.floor(math.log10(abs(int(value))))} digits"
+    )
 
 
 def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> str:
@@ -248,6 +278,13 @@ def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> s
 
 def _show(value: Any) -> str:
     """A short, one-line picture of any value for an error message."""
-    text = f"{type(value).__name__} {value!r}"
-    text = " ".join(text.split())
+    try:
+        text = repr(value)
+    except Exception as error:  # an int of more digits than Python prints, or an object of its own mind
+        text = f"without a repr ({type(error).__name__})"
+    return shortened(" ".join(f"{type(value).__name__} {text}".split()))
+
+
+def shortened(text: str) -> str:
+    """At most 80 characters of a text."""
     return text if len(text) <= 80 else text[:77] + "..."

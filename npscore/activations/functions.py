@@ -20,7 +20,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from npscore._run.borders import as_array, as_count, as_positive
+from npscore._run.borders import as_array, as_count, as_positive, shortened
 from npscore.activations import special as special
 from npscore.activations.refused import refusal
 
@@ -251,7 +251,7 @@ def get(activation: Union[str, Activation]) -> Activation:
         return activation
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name, a spec or an Activation, got {activation!r}")
-    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\(([^()]*)\))?\s*", activation)
+    match = re.fullmatch(r"([\w-]+)\s*(?:\(([^()]*)\))?", activation.strip())
     name = match[1].lower().replace("-", "_") if match else activation
     if reason := refusal(name):
         raise ValueError(reason)
@@ -265,11 +265,12 @@ def _parsed_params(spec: str, inside: str) -> dict[str, float]:
     for item in filter(None, map(str.strip, inside.split(","))):
         name, _, text = map(str.strip, item.partition("="))
         if name in params:
-            raise ValueError(f"activation must give {name} once, got {spec!r}")
+            raise ValueError(f"activation must give {name} once, got {shortened(repr(spec))}")
         try:
             params[name] = float(text)
         except ValueError:
-            raise ValueError(f"activation must be of the form softplus(beta=2.0), got {spec!r}") from None
+            shown = shortened(repr(spec))
+            raise ValueError(f"activation must be of the form softplus(beta=2.0), got {shown}") from None
     return params
 
 
@@ -278,9 +279,9 @@ def _checked_params(name: str, given: dict[str, float]) -> tuple[tuple[str, floa
     for parameter in given:
         if parameter not in known:
             takes = ", ".join(known) or "no parameters"
-            raise ValueError(f"activation {name} takes {takes}, got {parameter!r}")
+            raise ValueError(f"activation {name} takes {takes}, got {shortened(repr(parameter))}")
     return tuple((key, as_positive(given.get(key, default), key)) for key, default in known.items())
 
 
 def _unknown(name: str) -> str:
-    return f"activation must be one of {', '.join(NAMES)}, got {name!r}"
+    return f"activation must be one of {', '.join(NAMES)}, got {shortened(repr(name))}"
