@@ -135,7 +135,7 @@ MISTAKES = [
          f"{GRADIENTS}[tanh-ssm]"),
     ),
     *_table(
-        "_validation.py",
+        "_run/borders.py",
         ("sum for mean over rows", "np.full(n, real(1) / real(n), dtype)", "np.full(n, real(1), dtype)",
          "objectives/test_objectives.py::test_no_weights_is_the_mean_in_the_type_of_the_data[float64-ism]"),
     ),
