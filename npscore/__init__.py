@@ -11,7 +11,6 @@ dimensions, ESM and DSM with the ½; Langevin is x + α s(x) + √(2α) z. The d
 """
 
 from . import activations, checks, datasets, diagnostics, objectives, samplers, targets
-from ._run.memory import keep_freed_memory
 from ._run.npz import FileFormatError
 from ._version import __version__
 from .fitting import FitResult, History, NonFiniteLossError, fit
@@ -20,8 +19,6 @@ from .models import MLP, LinearScore, ScoreModel
 from .objectives import LossGrad, dsm, esm, ism, ssm, ssm_vr
 from .samplers import gradient_ascent, langevin, langevin_step
 from .storage import StoredModel, load, save
-
-keep_freed_memory()
 
 __all__ = [
     "MLP",

@@ -9,7 +9,7 @@ import numpy as np
 
 import npscore as ns
 from figures.common import options, write
-from npscore.objectives.drawn import draw_probes
+from npscore.objectives import draw_probes
 from npscore.plots import DATA, GAUSSIAN, MODEL, new_figure
 
 LAWS = {"gaussian": (DATA, "o"), "spherical": (GAUSSIAN, "^"), "rademacher": (MODEL, "s")}

@@ -87,6 +87,31 @@ def as_weights(weights: Any, n: int, dtype: Any) -> Array:
     return as_shaped(weights, "weights", (n,))
 
 
+def as_condition(value: Any, n: int, c: int, dtype: Any) -> Optional[Array]:
+    """A model's condition, one row of c numbers for each of n rows, in ``dtype`` (complex stays): (n, c).
+
+    (c,) is one condition for all rows, also where n = c. For a model without a condition, c = 0, it must be None.
+    """
+    if c == 0:
+        if value is not None:
+            raise ValueError(
+                f"cond must be None for a model without a condition, got {_show(value)}: a model made with "
+                "condition=c takes one"
+            )
+        return None
+    if value is None:
+        raise ValueError(
+            f"cond must have shape ({n}, {c}), or ({c},) for all rows, got None: the model has a condition "
+            "(model.at(cond) is a plain model)"
+        )
+    cond = as_array(value, "cond", allow_complex=True)
+    if cond.shape not in ((c,), (n, c)):
+        raise ValueError(f"cond must have shape ({n}, {c}), or ({c},) for all rows, got shape {cond.shape}")
+    if cond.dtype.kind == "f":
+        cond = cond.astype(np.empty(0, dtype).real.dtype, copy=False)
+    return np.broadcast_to(cond, (n, c))
+
+
 def as_covariance(value: Any, name: str, d: Optional[int] = None) -> tuple[Array, Array]:
     """A symmetric positive definite ``(d, d)`` matrix and its lower Cholesky factor."""
     array = as_array(value, name)

@@ -33,7 +33,7 @@ def _tanh(z: Array) -> Jet:
     t = np.tanh(z)
     yield t  # eq-6.1
     with np.errstate(over="ignore"):  # 2a may pass the largest float: e is 0 long before
-        e = special.fold(z)
+        e = special.fold(z) if z.dtype.kind == "c" else np.abs(z)
         e *= -2.0
         np.exp(e, out=e)
     d = 1.0 + e

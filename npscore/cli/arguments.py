@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..activations import NAMES as ACTIVATIONS
-from ..objectives.drawn import OBJECTIVES, PROBES
+from ..objectives import OBJECTIVES, PROBES
 from .conform_arguments import add_conform
 
 Run = Callable[[Any], int]

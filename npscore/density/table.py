@@ -19,7 +19,7 @@ from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
 from ..fitting.settings import checked_jitter
 from ..models import MLP, LinearScore, ScoreModel
-from ..objectives import ism_values
+from ..objectives import ism
 from ..samplers import LangevinResult, langevin
 from ..storage import StoredModel
 
@@ -163,7 +163,9 @@ def compare(fitted: FittedTable, *, draws: int = 50, rng: Any = None) -> Compari
         rows = dequantise(rows, fitted.noise, rng=rng)
     values = []
     for model in (fitted.run.model, fitted.gaussian):
-        values.append(ism_values(model, rows).reshape(-1, draws).mean(axis=1))  # (n,)  eq-3.6
+        values.append(
+            ism(model, rows, gradient=False).per_sample.reshape(-1, draws).mean(axis=1)
+        )  # (n,)  eq-3.6
     difference = values[0] - values[1]
     error = difference.std(ddof=1) / math.sqrt(len(difference)) if len(difference) > 1 else math.inf
     return Comparison(values[0].mean(), values[1].mean(), difference.mean(), float(error))

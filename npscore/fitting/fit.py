@@ -13,7 +13,7 @@ from .._run.borders import _show, as_array, as_batch, as_callable, as_count, as_
 from ..datasets.rounding import dequantise, unchecked_dequantise, warn_if_rounded
 from ..datasets.splitting import train_validation_split
 from ..models.base import ScoreModel
-from ..objectives.drawn import Objective, as_objective, named_objective
+from ..objectives import Objective, as_objective, named_objective
 from .adam import run_adam
 from .checkpoint import Checkpoint
 from .lbfgs import run_lbfgs

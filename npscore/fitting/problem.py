@@ -10,8 +10,7 @@ import numpy as np
 
 from .._run.borders import NotFiniteError
 from ..models.base import ScoreModel
-from ..objectives import ism_values
-from ..objectives.drawn import Objective, as_loss_grad
+from ..objectives import Objective, ism
 from .optimizers import Adam, adam_init
 from .result import FitResult, Recorder
 from .settings import Settings
@@ -38,7 +37,7 @@ class Problem:
 
     def held_out_ism(self, theta: Array) -> float:
         """The mean of ½‖s‖² + tr J over the held-out rows."""
-        return float(ism_values(self.model.with_theta(theta), self.validation).mean())
+        return float(ism(self.model.with_theta(theta), self.validation, gradient=False).loss)
 
 
 class State(NamedTuple):
@@ -59,6 +58,12 @@ class State(NamedTuple):
     best_step: int
     best_theta: Array
     best_loss: float
+
+
+def _loss(objective: Any, model: ScoreModel, batch: Optional[Array], rng: np.random.Generator) -> Any:
+    if isinstance(objective, Objective):
+        return objective.loss(model, batch, objective.draw(batch, rng))
+    return objective(model, batch, rng)
 
 
 class Diverged(Exception):
@@ -82,8 +87,7 @@ def evaluate(
     θ is finite, and nobody's to write to from here on.
     """
     try:
-        result = problem.objective(problem.model.unchecked_with_theta(theta), batch, rng)
-        loss, grad = as_loss_grad(result, theta.shape)
+        loss, grad, _ = _loss(problem.objective, problem.model._with_theta(theta), batch, rng)
         loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
     except NotFiniteError as error:
         raise Diverged(step, str(error)) from None

@@ -26,8 +26,7 @@ from .._run.borders import as_count, as_rng, draw_entropy
 from .._run.executors import as_executor, submit_all
 from ..datasets.rounding import dequantise
 from ..models.base import Array, ScoreModel
-from ..objectives import LossGrad
-from ..objectives.drawn import Objective, as_loss_grad, as_objective, named_objective
+from ..objectives import LossGrad, Objective, as_objective, named_objective
 from .shards import Shard, as_shards
 
 BLOCK_ROWS = 2048
@@ -180,8 +179,11 @@ class _Named(NamedTuple):
     def build(self) -> Objective:
         return named_objective(self.name, sigma=self.sigma, n_probes=self.n_probes, probe=self.probe)
 
-    def __call__(self, model: ScoreModel, rows: Array, rng: np.random.Generator) -> LossGrad:
-        return self.build()(model, rows, rng)
+    def draw(self, x: Array, rng: np.random.Generator) -> Any:
+        return self.build().draw(x, rng)
+
+    def loss(self, model: ScoreModel, x: Array, draw: Any) -> LossGrad:
+        return self.build().loss(model, x, draw)
 
 
 class Plan(NamedTuple):
@@ -236,8 +238,7 @@ def run_job(job: Job) -> tuple[Any, Array]:
         for rows in job.shard.blocks(plan.block_rows, plan.dtype):  # (b, d)
             if np.any(plan.jitter):
                 rows = dequantise(rows, plan.jitter, rng=rng)
-            result = plan.objective(model, rows, rng)
-            loss, grad = as_loss_grad(result, plan.theta.shape, allow_complex=True)
+            loss, grad, _ = plan.objective.loss(model, rows, plan.objective.draw(rows, rng))
             share = (len(rows), plan.n)
             total_loss.add(loss, *share)
             total_grad.add(grad, *share)

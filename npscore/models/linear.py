@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights
-from .base import Array, Pullback, ScoreModel
+from .base import Array, Pullback
+from .layers import LayeredScore
 
 
 class Population(NamedTuple):
@@ -17,7 +18,7 @@ class Population(NamedTuple):
     grad: Array
 
 
-class LinearScore(ScoreModel):
+class LinearScore(LayeredScore):
     """An affine score s(x) = A x + b, θ = (A, b): A is (d, d), b is (d,).
 
     A score of a density needs a symmetric A; nothing here forces it, because score matching finds it.
@@ -72,6 +73,10 @@ class LinearScore(ScoreModel):
             )
         return cls.from_gaussian(mean, cov)
 
+    @staticmethod
+    def _names(l: int) -> tuple[str, str]:
+        return "A", "b"
+
     @property
     def A(self) -> Array:
         """The matrix of s = A x + b, shape (d, d)."""
@@ -98,10 +103,10 @@ class LinearScore(ScoreModel):
 
     # ---- the primitives ----------------------------------------------------------------------------
 
-    def _score_vjp(self, x: Array) -> tuple[Array, Pullback]:
+    def _score_vjp(self, x: Array, cond: None = None) -> tuple[Array, Pullback]:
         return x @ self.A.T + self.b, lambda ds: _flat(ds.T @ x, ds.sum(axis=0))  # eq-4.5, eq-4.6
 
-    def _divergence_vjp(self, x: Array) -> tuple[Array, Array, Pullback]:
+    def _divergence_vjp(self, x: Array, cond: None = None) -> tuple[Array, Array, Pullback]:
         s, pull_score = self._score_vjp(x)
         identity = np.eye(self.d, dtype=s.dtype)
 
@@ -110,7 +115,7 @@ class LinearScore(ScoreModel):
 
         return s, np.full(len(x), np.trace(self.A), dtype=s.dtype), pullback
 
-    def _quadratic_form_vjp(self, x: Array, v: Array) -> tuple[Array, Array, Pullback]:
+    def _quadratic_form_vjp(self, x: Array, v: Array, cond: None = None) -> tuple[Array, Array, Pullback]:
         s, pull_score = self._score_vjp(x)
 
         def pullback(ds: Array, dq: Array) -> Array:
@@ -119,7 +124,7 @@ class LinearScore(ScoreModel):
 
         return s, (v * (v @ self.A.T)).sum(axis=-1), pullback
 
-    def _jacobian(self, x: Array) -> Array:
+    def _jacobian(self, x: Array, cond: None = None) -> Array:
         return np.tile(self.A, (len(x), 1, 1))
 
     # ---- expectations over x ~ N(m, S), exact at any d ---------------------------------------------

@@ -5,48 +5,59 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Union
+from itertools import zip_longest
+from typing import Any, Optional, Union
 
 import numpy as np
 
 from .. import activations
 from .._run.borders import as_count, as_rng
 from ..activations import Activation
-from ._network.passes import backward, forward, plus, pull_tangents, push_jacobian, push_tangents, score
+from ._network.passes import backward, forward, pull_tangents, push_jacobian, push_tangents, score
 from ._network.trace import directions, trace
-from .base import Array, Layer, Pullback, ScoreModel
+from .base import Array, Pullback
+from .layers import Layer, LayeredScore, at_condition
 
 
-class MLP(ScoreModel):
+class MLP(LayeredScore):
     """An MLP score model s: R^d -> R^d with hand-derived gradients of score, trace and vᵀ J v.
 
     ``layers`` is [(W1, b1), …, (W_L, b_L)] with W_l of shape (h_l, h_{l-1}), h_0 = h_L = d, so that a batch
     goes through as ``a @ W.T + b`` (PyTorch's convention); L - 1 hidden layers, L = 1 is affine.
     ``activation`` is a name ("tanh", "softplus(beta=2)", …) or an ``Activation``; the last layer has none.
 
+    With ``condition=c`` the score depends on c further numbers a row, s(x, cond): W_1 has d + c columns, those of x
+    first, and the network runs on [x, cond]. Jacobian, trace and vᵀ J v are those in x. ``at(cond)`` is the plain MLP
+    with W_c cond added to b_1.
+
     Everything is computed in the widest type of parameters and input: float32 stays float32.
 
-    Raises ValueError where shapes do not chain, the last width is not the first, a value is not finite or
+    Raises ValueError where shapes do not chain, the last width is not d, a value is not finite or
     the activation is unknown or not smooth (ReLU and its kin); TypeError for what is not a number.
     Derivation: chapters 4 and 5.
     """
 
-    def __init__(self, layers: Sequence[tuple[Any, Any]], activation: Union[str, Activation] = "tanh"):
+    def __init__(
+        self,
+        layers: Sequence[tuple[Any, Any]],
+        activation: Union[str, Activation] = "tanh",
+        condition: int = 0,
+    ):
         if isinstance(layers, (str, bytes, Mapping)) or not isinstance(layers, Sequence):
             raise TypeError(f"layers must be a list of pairs (weight, bias), got {type(layers).__name__}")
         if len(layers) == 0:
             raise ValueError("layers must hold at least one pair (weight, bias), got none")
-        super().__init__(layers)
-        for index, (before, after) in enumerate(zip(self._shapes, self._shapes[1:])):
-            if after[1] != before[0]:
+        super().__init__(layers, as_count(condition, "condition", 0))
+        for index, (before, after) in enumerate(zip(self.layers, self.layers[1:])):
+            if after.weight.shape[1] != len(before.bias):
                 raise ValueError(
-                    f"layers[{index + 1}] weight must have {before[0]} columns, one for each row of "
-                    f"layers[{index}] weight, got shape {after}"
+                    f"layers[{index + 1}] weight must have {len(before.bias)} columns, one for each row of "
+                    f"layers[{index}] weight, got shape {after.weight.shape}"
                 )
-        if self._shapes[-1][0] != self.d:
-            raise ValueError(
-                f"layers must end in as many outputs as inputs, {self.d}, got {self._shapes[-1][0]}"
-            )
+        outputs = len(self.layers[-1].bias)
+        if outputs != self.d:
+            beside = f" beside condition = {self.condition}" if self.condition else ""
+            raise ValueError(f"layers must end in as many outputs as inputs{beside}, {self.d}, got {outputs}")
         self._activation = activations.get(activation)
 
     @classmethod
@@ -57,32 +68,40 @@ class MLP(ScoreModel):
         *,
         rng: Any = None,
         dtype: Any = np.float64,
+        condition: int = 0,
     ) -> MLP:
         """A random network: ``MLP.init((2, 64, 64, 2), activation="tanh", rng=0)``.
 
-        ``sizes`` are (d, h_1, …, h_{L-1}, d). Weights and biases are N(0, 1/fan_in) (LeCun et al. 1998, §4.6,
-        for the weights; biases too, so that the units of a layer do not all bend at the origin).
+        ``sizes`` are (d, h_1, …, h_{L-1}, d), without the ``condition``. Weights and biases are
+        N(0, 1/fan_in) (LeCun et al. 1998, §4.6, for the weights; biases too, so that the units of a layer do not all
+        bend at the origin).
         ``rng`` is a Generator or a seed; the numbers are drawn in float64 and rounded to ``dtype``.
         """
-        sizes = checked_sizes(sizes)
+        sizes, condition = checked_sizes(sizes), as_count(condition, "condition", 0)
         rng = as_rng(rng)
         dtype = _checked_dtype(dtype)
         layers = []
-        for fan_in, fan_out in zip(sizes, sizes[1:]):
+        for fan_in, fan_out in zip((sizes[0] + condition, *sizes[1:]), sizes[1:]):
             weight = rng.standard_normal((fan_out, fan_in)) / np.sqrt(fan_in)
             bias = rng.standard_normal(fan_out) / np.sqrt(fan_in)
             layers.append((weight.astype(dtype), bias.astype(dtype)))
-        return cls(layers, activation)
+        return cls(layers, activation, condition)
 
     @classmethod
     def from_state_dict(
-        cls, state: Mapping[str, Any], activation: Union[str, Activation] = "tanh", *, prefix: str = ""
+        cls,
+        state: Mapping[str, Any],
+        activation: Union[str, Activation] = "tanh",
+        *,
+        prefix: str = "",
+        condition: int = 0,
     ) -> MLP:
         """An MLP from the parameters of a PyTorch ``nn.Sequential`` of Linear layers and one activation.
 
         ``state`` maps "0.weight", "0.bias", "2.weight", … to arrays (anything ``np.asarray`` takes, CPU
         tensors included); ``prefix`` is what stands before the numbers. Layers come in the order of their
-        numbers. The activation is not part of a state dict: name it.
+        numbers. Neither the activation nor the ``condition``, whose columns stand after those of x, is part of a state
+        dict: name them.
         Raises ValueError for a key of another form, a missing weight or bias, or shapes that do not chain.
         """
         if not isinstance(state, Mapping):
@@ -100,7 +119,8 @@ class MLP(ScoreModel):
         for number, part in parts.items():
             for name in {"weight", "bias"} - part.keys():
                 raise ValueError(f"state must hold '{prefix}{number}.{name}' beside its partner, got none")
-        return cls([(parts[number]["weight"], parts[number]["bias"]) for number in sorted(parts)], activation)
+        layers = [(parts[number]["weight"], parts[number]["bias"]) for number in sorted(parts)]
+        return cls(layers, activation, condition)
 
     def to_state_dict(self, prefix: str = "") -> dict[str, Array]:
         """The parameters, copied, under ``nn.Sequential``'s names: {"0.weight": W1, "0.bias": b1, …}."""
@@ -117,70 +137,87 @@ class MLP(ScoreModel):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The widths (d, h_1, …, h_{L-1}, d)."""
-        return (self.d, *(fan_out for fan_out, _ in self._shapes))
+        """The widths (d, h_1, …, h_{L-1}, d), without the condition."""
+        return (self.d, *(len(bias) for _, bias in self.layers))
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"sizes": list(self.sizes), "activation": self.activation.spec()}
+        config = {"sizes": list(self.sizes), "activation": self.activation.spec()}
+        return config | {"condition": self.condition} if self.condition else config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], theta: Array) -> MLP:
-        sizes = checked_sizes(config["sizes"])
-        shapes = list(zip(sizes[1:], sizes))
+        sizes, condition = (
+            checked_sizes(config["sizes"]),
+            as_count(config.get("condition", 0), "condition", 0),
+        )
+        shapes = list(zip(sizes[1:], (sizes[0] + condition, *sizes[1:])))
         count = sum(fan_out * (fan_in + 1) for fan_out, fan_in in shapes)
         if theta.shape != (count,):
             raise ValueError(f"theta must have shape {(count,)} for sizes {sizes}, got shape {theta.shape}")
-        model = cls([(np.zeros(shape), np.zeros(shape[0])) for shape in shapes], config["activation"])
-        return model.with_theta(theta)
+        layers = [(np.zeros(shape), np.zeros(shape[0])) for shape in shapes]
+        return cls(layers, config["activation"], condition).with_theta(theta)
 
     def __repr__(self) -> str:
         widths = "-".join(map(str, self.sizes))
-        return f"MLP({widths}, {self.activation.spec()}, {self.theta.size:,} parameters, {self.dtype})"
+        condition = f", condition={self.condition}" if self.condition else ""
+        return f"MLP({widths}{condition}, {self.activation.spec()}, {self.theta.size:,} parameters, {self.dtype})"
+
+    def _at(self, cond: Array) -> MLP:
+        return MLP(at_condition(self.layers, self.d, cond), self.activation)
 
     # ---- the primitives: chapters 4 and 5 ----------------------------------------------------------
 
-    def _score(self, x: Array) -> Array:
-        return score(self.layers, self.activation, x)
+    def _score(self, x: Array, cond: Optional[Array] = None) -> Array:
+        return score(self._layers, self._activation, x if cond is None else beside(x, cond))
 
-    def _score_vjp(self, x: Array) -> tuple[Array, Pullback]:
-        run = forward(self.layers, self.activation, x, order=1)
+    def _score_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Pullback]:
+        run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=1)
 
         def pullback(ds: Array) -> Array:
-            return _ravel(backward(self.layers, run, ds))
+            return ravel(backward(self._layers, run, ds))
 
         return run.s, pullback
 
-    def _divergence(self, x: Array) -> Array:
-        return trace(self.layers, forward(self.layers, self.activation, x, order=1))[0]
+    def _divergence(self, x: Array, cond: Optional[Array] = None) -> Array:
+        run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=1)
+        return trace(self._x_layers, run)[0]
 
-    def _divergence_vjp(self, x: Array) -> tuple[Array, Array, Pullback]:
-        run = forward(self.layers, self.activation, x, order=2)
-        div, pull_trace = trace(self.layers, run)
+    def _divergence_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array, Pullback]:
+        run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=2)
+        div, pull_trace = trace(self._x_layers, run)
 
         def pullback(ds: Array, ddiv: Array) -> Array:
             dW, dz = pull_trace(ddiv)
-            return _ravel(backward(self.layers, run, ds, dz), dW)
+            return ravel(backward(self._layers, run, ds, dz), dW)
 
         return run.s, div, pullback
 
-    def _quadratic_form_vjp(self, x: Array, v: Array) -> tuple[Array, Array, Pullback]:
-        run = forward(self.layers, self.activation, x, order=2)
+    def _quadratic_form_vjp(
+        self, x: Array, v: Array, cond: Optional[Array] = None
+    ) -> tuple[Array, Array, Pullback]:
+        run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=2)
         probes = v.reshape(-1, *x.shape)  # (k, n, d)
-        q, tangents = push_tangents(self.layers, run, probes)
+        q, tangents = push_tangents(self._x_layers, run, probes)
 
         def pullback(ds: Array, dq: Array) -> Array:
-            dW, dz = pull_tangents(self.layers, run, tangents, dq.reshape(len(probes), -1))
-            return _ravel(backward(self.layers, run, ds, dz), dW)
+            dW, dz = pull_tangents(self._x_layers, run, tangents, dq.reshape(len(probes), -1))
+            return ravel(backward(self._layers, run, ds, dz), dW)
 
         return run.s, q.reshape(v.shape[:-1]), pullback
+
+    def _jacobian(self, x: Array, cond: Optional[Array] = None) -> Array:
+        run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=1)
+        return push_jacobian(self._x_layers, run)
 
     @cached_property
     def _trace_numbers(self) -> int:
         return self._numbers + 2 * directions(self.sizes) * sum(self.sizes[1:-1])
 
-    def _jacobian(self, x: Array) -> Array:
-        return push_jacobian(self.layers, forward(self.layers, self.activation, x, order=1))
+
+def beside(x: Array, cond: Array) -> Array:
+    """What the network runs on: [x, cond], (n, d + c)."""
+    return np.concatenate([x, cond], axis=1)
 
 
 def checked_sizes(sizes: Any) -> tuple[int, ...]:
@@ -205,8 +242,12 @@ def _checked_dtype(dtype: Any) -> np.dtype:
     return checked
 
 
-def _ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
-    """One flat gradient from the layers' gradients, those of the Jacobian's road (weights only) added."""
-    if dW:
-        gradients = [Layer(plus(weight, more), bias) for (weight, bias), more in zip(gradients, dW)]
-    return np.concatenate([part.ravel() for layer in gradients for part in layer])
+def ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
+    """One flat gradient from the layers' gradients, those through the Jacobian (weights only) added."""
+    parts = []
+    for (weight, bias), more in zip_longest(gradients, dW, fillvalue=None):
+        if more is not None:
+            weight = weight.astype(np.result_type(weight, more), copy=False)
+            weight[:, : more.shape[1]] += more  # of the first weight, the Jacobian has the columns of x only
+        parts += [weight.ravel(), bias]
+    return np.concatenate(parts)

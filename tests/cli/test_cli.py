@@ -75,17 +75,15 @@ def test_resume_gives_the_uninterrupted_model(data, tmp_path, monkeypatch):
     checkpoint = tmp_path / "state"
     whole, resumed = tmp_path / "whole.npz", tmp_path / "resumed.npz"
     assert fit(data, whole) == 0
-    from npscore.objectives import drawn as stochastic
+    calls, ism = [], ns.ism
 
-    calls, ism = [], stochastic.ism
-
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         calls.append(1)
         if len(calls) == 31:
             raise KeyboardInterrupt
-        return ism(*arguments)
+        return ism(*arguments, **options)
 
-    monkeypatch.setattr(stochastic, "ism", interrupted)
+    monkeypatch.setattr("npscore.objectives.implicit.ism", interrupted)
     assert fit(data, tmp_path / "half.npz", "--checkpoint", checkpoint) == 130
     assert ns.load(tmp_path / "half.npz").model.d == 2  # the best so far is kept
     assert fit(data, resumed, "--checkpoint", checkpoint, "--resume") == 0

@@ -11,7 +11,7 @@ from support.strategies import network
 
 import npscore as ns
 from npscore.fitting import checkpoint
-from npscore.objectives.drawn import named_objective
+from npscore.objectives import named_objective
 
 X = np.random.default_rng(0).standard_normal((13, 2)) * [1.0, 0.5]
 HELD_OUT = np.random.default_rng(1).standard_normal((6, 2)) * [1.0, 0.5]

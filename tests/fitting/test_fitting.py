@@ -13,7 +13,7 @@ from test_optimizers import reference_adam
 
 import npscore as ns
 from npscore.fitting.optimizers import learning_rate_at
-from npscore.objectives.drawn import named_objective
+from npscore.objectives import named_objective
 
 # ---- the loop ------------------------------------------------------------------------------------
 

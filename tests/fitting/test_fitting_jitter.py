@@ -8,7 +8,7 @@ from support.fitting_cases import QUICK, affine, data, same, small, watched
 
 import npscore as ns
 from npscore.datasets.rounding import RoundedDataWarning
-from npscore.objectives.drawn import named_objective
+from npscore.objectives import named_objective
 
 
 def test_jitter_is_fresh_gaussian_noise_column_by_column():

@@ -7,7 +7,7 @@ from support.strategies import gaussian_parameters
 
 import npscore as ns
 from npscore.checks import relative_error
-from npscore.objectives.drawn import named_objective
+from npscore.objectives import named_objective
 
 # ---- closed forms --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.strategies import dimensions, network, seeds
 
 import npscore as ns
-from npscore.objectives.drawn import OBJECTIVES, PROBES, draw_probes, named_objective
+from npscore.objectives import OBJECTIVES, PROBES, draw_probes, named_objective
 
 TYPES = (np.float32, np.float64, np.longdouble)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 import npscore as ns
 from npscore import checks, datasets, diagnostics, samplers, targets
-from npscore.objectives import drawn as stochastic
+from npscore import objectives as stochastic
 
 X, V, S = np.random.default_rng(0).standard_normal((3, 5, 3))  # n = 5, d = 3
 ONES, ZEROS, EYE, SINGULAR = np.ones(5), np.zeros(3), np.eye(3), np.ones((3, 3))

@@ -6,7 +6,7 @@ import numpy as np
 from support.strategies import network
 
 import npscore as ns
-from npscore.objectives.drawn import named_objective
+from npscore.objectives import named_objective
 
 TYPES = (np.float32, np.float64, np.longdouble)
 QUICK = {"steps": 6, "batch_size": 4, "rng": 3, "learning_rate": 0.02}

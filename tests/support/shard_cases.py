@@ -11,7 +11,7 @@ from support.strategies import network
 
 import npscore as ns
 from npscore.checks import relative_error
-from npscore.objectives.drawn import draw_probes
+from npscore.objectives import draw_probes
 
 CUTS = (0, 7, 8, 308, 350)
 BLOCK = 64  # so that one shard has five blocks

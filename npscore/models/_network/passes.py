@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from ...activations import Activation
-from ..base import Array, Layer
+from ..layers import Array, Layer
 
 NARROW, LARGE = 4, 2**16  # columns, numbers
 

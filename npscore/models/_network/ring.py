@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from ..base import Array, Layer
+from ..layers import Array, Layer
 from .passes import _outer, _rows
 
 #: Numbers that the merged matrix of an end may hold (2**20 float64 are 8 MB): it bounds the directions at a time.

@@ -14,7 +14,7 @@ from typing import Optional
 
 import numpy as np
 
-from ..base import Array, Layer
+from ..layers import Array, Layer
 from .passes import Forward, pull_tangents, push_tangents, times, unit_vectors
 from .ring import chunk, cut, open_ring, rotate, trace_of_ring
 
