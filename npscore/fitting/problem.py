@@ -37,7 +37,7 @@ class Problem:
 
     def held_out_ism(self, theta: Array) -> float:
         """The mean of ½‖s‖² + tr J over the held-out rows."""
-        return float(ism(self.model.with_theta(theta), self.validation, gradient=False).loss)
+        return float(ism(self.model.with_theta(theta), self.validation, gradient=False).per_sample.mean())
 
 
 class State(NamedTuple):

@@ -53,11 +53,8 @@ def ssm_vr(
     x, probes = _with_probes(model, x, v)
 
     def terms(rows: slice, s: Array, q: Array) -> tuple[Array, Array, float]:
-        return (
-            0.5 * np.einsum("nd,nd->n", s, s) + q.mean(axis=0),
-            s,
-            1 / len(q),
-        )  # eq-7.2, eq-7.3: ℓ, ∂ℓ/∂s, ∂ℓ/∂q
+        per_sample = 0.5 * np.einsum("nd,nd->n", s, s) + q.mean(axis=0)
+        return per_sample, s, 1 / len(q)  # eq-7.2, eq-7.3: ℓ, ∂ℓ/∂s, ∂ℓ/∂q
 
     primitive = ScoreModel.quadratic_form_vjp
     return LossGrad(

@@ -216,7 +216,7 @@ BAD = [
     ({"objective": "esm"}, ValueError, "objective must be one of ism, ssm, ssm-vr, dsm, got 'esm'"),
     ({"objective": 3}, TypeError, "objective must be a callable"),
     ({"objective": ns.ssm_vr}, TypeError, "objective must be .* got npscore's ssm_vr, .*: use 'ssm-vr'$"),
-    ({"objective": ns.esm}, TypeError, "objective must be .*: use lambda model, batch, rng: ns.esm"),
+    ({"objective": ns.esm}, TypeError, "objective must be .*: use objectives.ESM"),
     ({"objective": lambda m, x, rng: 3.0}, TypeError, "objective must return a LossGrad .* got float"),
     ({"objective": lambda m, x, rng: (1.0, np.ones(3))}, ValueError, "the objective's grad must have shape"),
     (

@@ -1,4 +1,4 @@
-"""Conditions: an input beside x that the Jacobian does not see; every primitive and objective with it, by complex step."""
+"""Conditions: an input beside x that the Jacobian does not see; every primitive and objective, by complex step."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,9 @@ def test_every_gradient_is_the_complex_step(objective, cond, hidden):
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_the_jacobian_is_that_in_x_alone(hidden, activation):
     model = network(hidden, activation)
-    jacobian = complex_step_jacobian(lambda x: model.score(x, np.broadcast_to(COND, (len(x), C))[: len(x)]), X)
+    jacobian = complex_step_jacobian(
+        lambda x: model.score(x, np.broadcast_to(COND, (len(x), C))[: len(x)]), X
+    )
     assert relative_error(model.jacobian(X, COND), jacobian) < TIGHT
     trace = np.trace(jacobian, axis1=1, axis2=2)
     assert relative_error(model.divergence(X, COND), trace) < TIGHT
@@ -103,8 +105,10 @@ def test_conditions_are_cut_into_blocks_with_the_rows(objective, monkeypatch):
     parts = loss(model, COND)
     np.testing.assert_allclose(parts.per_sample, whole.per_sample, rtol=1e-13)
     np.testing.assert_allclose(parts.grad, whole.grad, rtol=1e-11, atol=1e-14)
-    s, div, pullback = model.divergence_vjp(X, COND)
-    np.testing.assert_allclose(pullback(WEIGHTS[:, None] * s, WEIGHTS), ns.ism(model, X, WEIGHTS, COND).grad, rtol=1e-11)
+    s, _, pullback = model.divergence_vjp(X, COND)
+    np.testing.assert_allclose(
+        pullback(WEIGHTS[:, None] * s, WEIGHTS), ns.ism(model, X, WEIGHTS, COND).grad, rtol=1e-11
+    )
     np.testing.assert_allclose(model.score(X, COND), s, rtol=1e-14)
 
 

@@ -23,7 +23,7 @@ from support.strategies import (
 import npscore as ns
 from npscore import activations
 from npscore.checks import complex_step_jacobian, relative_error
-from npscore.models import base
+from npscore.models import rows
 from npscore.models._network import passes as _backprop
 
 TIGHT = 1e-12
@@ -178,7 +178,7 @@ def _everything(case):
 def test_blocks_of_rows_change_nothing_but_rounding(hidden, block_numbers, monkeypatch):
     case = make_case(2, hidden=hidden, n=23, m=3)
     whole = list(_everything(case))
-    monkeypatch.setattr(base, "BLOCK_NUMBERS", block_numbers)
+    monkeypatch.setattr(rows, "BLOCK_NUMBERS", block_numbers)
     for in_blocks, at_once in zip(_everything(case), whole):
         assert in_blocks.shape == at_once.shape
         assert relative_error(in_blocks, at_once) < 1e-13
@@ -186,7 +186,7 @@ def test_blocks_of_rows_change_nothing_but_rounding(hidden, block_numbers, monke
 
 @pytest.mark.parametrize("hidden", [(64, 48), (24, 24, 16)])  # closed form of the trace; d directions
 def test_memory_does_not_grow_with_the_batch(hidden, monkeypatch):
-    monkeypatch.setattr(base, "BLOCK_NUMBERS", 2**15)  # 256 kB in float64
+    monkeypatch.setattr(rows, "BLOCK_NUMBERS", 2**15)  # 256 kB in float64
     case = make_case(3, d=5, hidden=hidden, n=20_000, m=1)
     model, x, ones = case.model, case.x, np.ones(len(case.x))
 

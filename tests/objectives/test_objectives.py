@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.strategies import OBJECTIVES, cases, gradient_error, make_case, sign_vectors
 
 import npscore as ns
-from npscore.models import base, mlp
+from npscore.models import mlp, rows
 from npscore.models._network import passes as _backprop
 
 #: ℓ of one row from s (d,) and J (d, d): its target, its probes v (m, d), its noise and σ.
@@ -175,10 +175,10 @@ def test_an_overflowing_row_is_an_error_that_names_it(name):
         OBJECTIVES[name](case.model, case)
 
 
-@pytest.mark.parametrize("block_numbers", [1, base.BLOCK_NUMBERS])
+@pytest.mark.parametrize("block_numbers", [1, rows.BLOCK_NUMBERS])
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_weights_too_large_for_their_rows_are_refused(name, block_numbers, monkeypatch):
-    monkeypatch.setattr(base, "BLOCK_NUMBERS", block_numbers)
+    monkeypatch.setattr(rows, "BLOCK_NUMBERS", block_numbers)
     case = make_case(0, n=5)
     with pytest.raises(ValueError, match=r"(loss|gradient) must be finite, got "):
         OBJECTIVES[name](case.model, case._replace(weights=np.full(5, 1.7e308)))
@@ -202,7 +202,7 @@ def test_a_complex_target_for_real_x_is_refused():
 def test_many_rows_are_summed_in_blocks_each_run_forward_once(name, block_numbers, monkeypatch):
     case = make_case(12, hidden=(5, 4), n=23, m=3)
     whole, forwards = OBJECTIVES[name](case.model, case), []
-    monkeypatch.setattr(base, "BLOCK_NUMBERS", block_numbers)
+    monkeypatch.setattr(rows, "BLOCK_NUMBERS", block_numbers)
     monkeypatch.setattr(
         mlp, "forward", lambda *a, **k: forwards.append(len(a[2])) or _backprop.forward(*a, **k)
     )

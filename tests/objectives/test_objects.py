@@ -113,9 +113,21 @@ def test_a_callable_gets_rows_of_its_own():
 @pytest.mark.parametrize(
     "make, error, message",
     [
-        (lambda: as_objective("ism", sigma=0.1), ValueError, "sigma must be None unless objective is 'dsm', got 0.1"),
-        (lambda: as_objective(own, sigma=0.1), ValueError, "sigma must be None unless objective is 'dsm', got 0.1 with a callable"),
-        (lambda: as_objective(DSM(0.2), n_probes=2), ValueError, "n_probes must be None unless objective is 'ssm'"),
+        (
+            lambda: as_objective("ism", sigma=0.1),
+            ValueError,
+            "sigma must be None unless objective is 'dsm', got 0.1",
+        ),
+        (
+            lambda: as_objective(own, sigma=0.1),
+            ValueError,
+            "got 0.1 with a callable",
+        ),
+        (
+            lambda: as_objective(DSM(0.2), n_probes=2),
+            ValueError,
+            "n_probes must be None unless objective is 'ssm'",
+        ),
         (lambda: as_objective(ns.ism), TypeError, "npscore's ism, which takes no rng: use 'ism'"),
         (lambda: as_objective(ns.esm), TypeError, r"use objectives.ESM\(target_score\)"),
         (lambda: as_objective(ISM), TypeError, "got the class ISM"),
@@ -127,7 +139,11 @@ def test_a_callable_gets_rows_of_its_own():
         (lambda: named("", own), TypeError, "name must be a text that is not empty"),
         (lambda: named("mine", 3), TypeError, "objective must be a callable"),
         (lambda: as_objective(lambda *_: 3).loss(CASE.model, CASE.x, 0), TypeError, "must return a LossGrad"),
-        (lambda: as_objective(own).loss(CASE.model, CASE.x, 0, CASE.weights), ValueError, "weights must be None"),
+        (
+            lambda: as_objective(own).loss(CASE.model, CASE.x, 0, CASE.weights),
+            ValueError,
+            "weights must be None",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(make, error, message):

@@ -63,6 +63,8 @@ MISTAKES = [
         ("detached trace", "pull_trace(ddiv)", "pull_trace(0 * ddiv)", f"{GRADIENTS}[gelu-ism]"),
         ("detached quadratic form", "tangents, dq.reshape(", "tangents, 0 * dq.reshape(",
          f"{GRADIENTS}[softplus-ssm_vr]"),
+        ("the Jacobian's share in the last columns", "weight[:, : more.shape[1]] +=", "weight[:, -more.shape[1] :] +=",
+         "models/test_conditions.py::test_every_gradient_is_the_complex_step[ism-a row each-hidden2]"),
         ("layers sorted as text", "for number in sorted(parts)]", "for number in sorted(parts, key=str)]",
          "models/test_models.py::test_layers_of_a_state_dict_come_in_numerical_order"),
     ),
@@ -100,6 +102,13 @@ MISTAKES = [
          "models/test_models.py::test_blocks_of_rows_change_nothing_but_rounding[200-hidden2]"),
     ),
     *_table(
+        "models/layers.py",
+        ("a condition left out of its plain model", "bias + weight[:, d:] @ cond", "bias + 0 * weight[:, d:] @ cond",
+         "models/test_conditions.py::test_at_a_condition_the_model_is_a_plain_one[hidden1]"),
+        ("the condition's columns first", "weight[:, : self.d], bias", "weight[:, self.condition :], bias",
+         "models/test_conditions.py::test_the_jacobian_is_that_in_x_alone[hidden1-tanh]"),
+    ),
+    *_table(
         "models/linear.py",
         ("n - 1 for n", "(w[:, None] * centred)", "(w[:, None] * centred) * len(x) / (len(x) - 1)",
          "models/test_linear.py::test_fit_is_the_gaussian_of_maximum_likelihood"),
@@ -131,7 +140,7 @@ MISTAKES = [
     *_table(
         "objectives/sliced.py",
         ("missing 1/2 in SSM", "0.5 * vs * vs + q", "vs * vs + q", f"{FORMULA}[ssm]"),
-        ("dq not divided by m", "s, 1 / len(q)  # eq-7.2", "s, 1.0  # eq-7.2", f"{GRADIENTS}[tanh-ssm_vr]"),
+        ("dq not divided by m", "s, 1 / len(q)", "s, 1.0", f"{GRADIENTS}[tanh-ssm_vr]"),
         ("SSM's ds from one probe only", "(vs[..., None] * v).sum(axis=0)", "(vs[..., None] * v)[0]",
          f"{GRADIENTS}[tanh-ssm]"),
         ("probes of unit norm", "np.sqrt(shape[-1]) / np.sqrt(", "1 / np.sqrt(",
