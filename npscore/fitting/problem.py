@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import NotFiniteError
+from .._run.borders import NotFiniteError, as_shaped
 from ..models.base import ScoreModel
 from ..objectives import Objective, ism
 from .optimizers import Adam, adam_init
@@ -88,6 +88,8 @@ def evaluate(
     """
     try:
         loss, grad, _ = _loss(problem.objective, problem.model._with_theta(theta), batch, rng)
+        loss = as_shaped(loss, "the objective's loss", (), finite=False)
+        grad = as_shaped(grad, "the objective's grad", theta.shape)
         loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
     except NotFiniteError as error:
         raise Diverged(step, str(error)) from None

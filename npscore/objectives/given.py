@@ -51,9 +51,8 @@ class FromCallable(Objective):
         if not isinstance(result, tuple) or len(result) < 2:
             raise TypeError(f"objective must return a LossGrad (loss, grad, …), got {type(result).__name__}")
         loss, grad, *rest = result
-        complex_step = model.dtype.kind == "c"
-        loss = as_shaped(loss, "the objective's loss", (), allow_complex=complex_step, finite=False)
-        grad = as_shaped(grad, "the objective's grad", model.theta.shape, allow_complex=complex_step)
+        loss = as_shaped(loss, "the objective's loss", (), allow_complex=True, finite=False)
+        grad = as_shaped(grad, "the objective's grad", model.theta.shape, allow_complex=True)
         return LossGrad(loss, grad, rest[0] if rest else None)
 
     def values(self, model: ScoreModel, x: Any, draw: Any = None, cond: Any = None) -> Array:
