@@ -94,7 +94,9 @@ def test_a_huge_learning_rate_ends_in_that_error_or_in_finite_numbers(dtype, act
 
 def test_a_held_out_loss_that_is_not_finite_stops_too():
     far = np.full((2, 2), 1e160)
-    with pytest.raises(ns.NonFiniteLossError, match=r"loss per sample must be finite, got inf .* at step 0") as caught:
+    with pytest.raises(
+        ns.NonFiniteLossError, match=r"loss per sample must be finite, got inf .* at step 0"
+    ) as caught:
         ns.fit(affine(), data(), validation=far, **QUICK)
     assert caught.value.result.validation_loss is None
     with pytest.raises(ns.NonFiniteLossError, match=r"loss per sample must be finite, got inf .* at step 0"):
