@@ -5,6 +5,7 @@ of (x₀, z₁, …, z_t) they turn the law of an affine recursion into a finite
 """
 
 import re
+from decimal import Context, Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -132,6 +133,85 @@ def test_at_the_stability_limit_the_covariance_grows_by_two_alpha_a_step(t):
     law = langevin_law([0.0, 0], 0.5 * np.eye(2), [1.0, -2], np.zeros((2, 2)), 1.0, t)  # r = −1: q = 1
     np.testing.assert_allclose(law.mean, [(-1) ** t, -2 * (-1) ** t], rtol=1e-14)
     np.testing.assert_allclose(law.cov, 2.0 * t * np.eye(2), rtol=1e-14)
+
+
+def exact_law(step, n_steps, mean0=1, cov0=0.0):
+    """Mean and variance on N(0, 1) from N(mean0, cov0), and |t log r|: what multiplies a rounding of the exponent."""
+    with localcontext(Context(prec=700, Emin=-(10**9), Emax=10**9)):
+        r = 1 - Decimal(step)
+        exponent = n_steps * abs(r).ln() if r else Decimal(-(10**5)) * n_steps
+        r_t = exponent.exp() * (-1 if r < 0 and n_steps % 2 else 1)
+        total = Decimal(n_steps) if abs(r) == 1 else (1 - r_t * r_t) / (1 - r * r)
+        mean, var = r_t * mean0, r_t * r_t * Decimal(cov0) + 2 * Decimal(step) * total
+        return float(mean), float(var), float(abs(exponent)) if r else 0.0
+
+
+STEPS = (
+    1e-300,
+    1e-18,
+    1e-16,
+    3e-9,
+    1e-3,
+    0.3,
+    0.75,
+    1 - 2**-30,
+    1.0,
+    1 + 2**-30,
+    1.7,
+    2 - 2**-40,
+    2.0,
+    2 + 2**-40,
+    3.0,
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "n_steps", [0, 1, 2, 3, 40, 10**6 + 1, 10**18, 10**18 + 1, 10**300], ids="{:.3g}".format
+)
+def test_tiny_steps_and_huge_numbers_of_them_to_rounding(step, n_steps):
+    """Alternating signs (α > 1), the limit α = 2 and what is beyond it included."""
+    if n_steps * abs(float(np.log1p(step - 2 if step > 1 else -min(step, 0.999)))) > 300 and step > 2:
+        return  # no float
+    mean, var, rounding = exact_law(step, n_steps, cov0=0.25)
+    law = langevin_law([0.0], [[1.0]], [1.0], [[0.25]], step, n_steps)
+    error = 4e-16 * (2 + rounding)  # a rounding of the exponent is multiplied by it
+    assert law.mean[0] == pytest.approx(mean, rel=error, abs=1e-300)
+    assert law.cov[0, 0] == pytest.approx(var, rel=min(error, 1e-12), abs=0)
+
+
+def test_a_million_million_million_steps_are_the_diffusion_at_time_one():
+    law = langevin_law([0.0], [[1.0]], [1.0], [[0.0]], 1e-18, 10**18)
+    assert law.mean[0] == pytest.approx(np.exp(-1), rel=1e-15)
+    assert law.cov[0, 0] == pytest.approx(-np.expm1(-2), rel=1e-15)
+
+
+@given(seeds, dimensions, fractions, st.integers(0, 40), st.integers(-300, 300))
+def test_the_law_follows_the_units_of_length(seed, d, fraction, t, exponent):
+    """Lengths in units of 2^k: means scale by 2^k, covariances and the step by 4^k."""
+    p, mean0, root0, step = setting(seed, d, fraction)
+    start = (p.mean, p.cov, mean0, root0 @ root0.T, step)
+    law, scale = langevin_law(*start, t), 2.0**exponent
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        there = langevin_law(*(a * scale**power for a, power in zip(start, (1, 2, 1, 2, 2))), t)
+        stationary = stationary_covariance(scale**2 * p.cov, scale**2 * step)
+    tiny = 1e-12 * scale  # LAPACK scales matrices of extreme size itself, by no power of two
+    np.testing.assert_allclose(there.mean, scale * law.mean, rtol=1e-12, atol=tiny)
+    np.testing.assert_allclose(there.cov, scale**2 * law.cov, rtol=1e-11, atol=tiny * scale)
+    np.testing.assert_allclose(stationary, scale**2 * stationary_covariance(p.cov, step), rtol=1e-11)
+
+
+def test_what_no_float_holds_is_refused():
+    huge = [[8e307]]
+    with pytest.raises(ValueError, match=r"^mean, mean0, cov and cov0 must be small enough"):
+        langevin_law([1.7e308], huge, [-1.7e308], huge, 1.0, 3)
+    with pytest.raises(ValueError, match=r"^step must leave the stationary covariance finite"):
+        stationary_covariance(huge, 1.6e308 * (1 - 1e-15))
+    with pytest.raises(ValueError, match=r"^n_steps must be at most 1e300, got a whole number of 401 digits"):
+        langevin_law([0.0], [[1.0]], [0.0], [[1.0]], 0.1, 10**400)
+    law = langevin_law([0.0], huge, [1e308], huge, 8e306, 2)
+    assert law.mean[0] == pytest.approx(0.81e308) and np.isfinite(law.cov).all()
+    assert langevin_law([0.0], [[1e-308]], [0.0], [[0.0]], 1e-308, 1).cov[0, 0] == pytest.approx(2e-308)
 
 
 def test_one_step_of_size_lambda_forgets_the_start():

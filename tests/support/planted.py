@@ -194,8 +194,10 @@ MISTAKES = [
     ),
     *_table(
         "samplers/langevin_law.py",
-        ("stationary covariance without its 1/2", "step / (2.0 * eigenvalues)", "step / eigenvalues",
+        ("stationary covariance without its 1/2", "step / eigenvalues / 2.0", "step / eigenvalues",
          "samplers/test_langevin_law.py::test_the_stationary_covariance_is_the_fixed_point_and_the_limit"),
+        ("1 - a/lambda formed first", "np.log1p(np.where(a > 1.0, a - 2.0, -a))", "np.log(np.abs(1.0 - a))",
+         "samplers/test_langevin_law.py::test_a_million_million_million_steps_are_the_diffusion_at_time_one"),
     ),
     *_table(
         "samplers/gradient_ascent.py",
