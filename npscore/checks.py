@@ -8,51 +8,68 @@ of a vector. What they cannot see is a wrong *loss* with a matching gradient; th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from ._run.borders import as_array, as_batch, as_callable, as_positive, as_shaped
+from ._run.scale import exponents
 
 Array = np.ndarray
 
+STEP_EXPONENT = -100  # the step is 2^-100 (8e-31) beside numbers of size 1 in float64 and longdouble,
+STEP_EXPONENT_FLOAT32 = -32  # and 2^-32 in float32, whose smallest normal number is 2^-126
 
-def complex_step_gradient(f: Callable[[Array], Any], theta: Any, step: float = 1e-30) -> Array:
+
+def complex_step_gradient(f: Callable[[Array], Any], theta: Any, step: Optional[float] = None) -> Array:
     """The gradient of a real-analytic f at θ by complex step, ∂f/∂θⱼ = Im f(θ + i h eⱼ)/h, shape (p,).
 
     No subtraction takes place, so h can be tiny and the result is right to rounding error. f takes a
-    complex (p,) vector and returns a complex scalar; p calls. ``theta`` is (p,).
+    complex (p,) vector of its own (it may write to it) and returns a complex scalar; p calls. ``theta`` is (p,).
+
+    ``step`` is h. By default it follows the type and the size S = max|θ|: 2⁻¹⁰⁰ in float64 and longdouble, 2⁻³² in
+    float32, times S where S < 1 and √S where it is larger. In float32 this is right for an f that is smooth over
+    lengths of S/10⁵ (√S/10⁵ if S > 1) with derivatives above 10⁻²⁸/S: where it is not, a step that suits f must be
+    given.
+
     Raises TypeError where f drops the imaginary part (it returned a real number), ValueError where it
-    returns anything but one finite number. Source: Squire and Trapp 1998; derivation (9.1).
+    returns anything but one finite number, or its derivative is too large for the type of θ.
+    Source: Squire and Trapp 1998; derivation (9.1).
     """
     as_callable(f, "f", "(p,) -> scalar")
     theta = _vector(theta, "theta")
-    step = _representable(step, theta)
+    step = _step(step, theta)
     gradient = np.empty_like(theta)
     for j in range(theta.size):
         moved = theta.astype(np.result_type(theta.dtype, np.complex64))
         moved[j] += 1j * step
-        gradient[j] = _complex_scalar(f(moved)).imag / step  # eq-9.1
-    return gradient
+        value = _complex_scalar(f(moved))
+        with np.errstate(over="ignore"):
+            gradient[j] = value.imag / step  # eq-9.1
+    return _held(gradient)
 
 
-def complex_step_jacobian(f: Callable[[Array], Any], x: Any, step: float = 1e-30) -> Array:
+def complex_step_jacobian(f: Callable[[Array], Any], x: Any, step: Optional[float] = None) -> Array:
     """The Jacobian of a row-wise map by complex step, J[n, i, j] = Im fᵢ(xₙ + i h eⱼ)/h, shape (n, k, d).
 
-    f takes complex (n, d) and returns complex (n, k), or (n,) for a scalar per row (then the result is
-    (n, d): a score from a log-density); each output row may depend on its own input row only. d calls.
-    Raises TypeError where f drops the imaginary part, ValueError where it returns anything but finite rows.
-    Derivation: (9.1).
+    f takes a complex (n, d) array of its own and returns complex (n, k), or (n,) for a scalar per row (then the
+    result is (n, d): a score from a log-density); each output row may depend on its own input row only. d calls.
+    ``step`` is h: by default as in ``complex_step_gradient``, with S the largest |x|.
+
+    Raises TypeError where f drops the imaginary part, ValueError where it returns anything but finite rows, or
+    its derivative is too large for the type of x. Derivation: (9.1).
     """
     as_callable(f, "f", "(n, d) -> (n, k)")
     x = as_batch(x, "x")
-    step = _representable(step, x)
+    step = _step(step, x)
     columns = []
     for j in range(x.shape[1]):
         moved = x.astype(np.result_type(x.dtype, np.complex64))
         moved[:, j] += 1j * step
-        columns.append(_complex_rows(f(moved), len(x)).imag / step)  # eq-9.1
-    return np.stack(columns, axis=-1)
+        rows = _complex_rows(f(moved), len(x))
+        with np.errstate(over="ignore"):
+            columns.append(rows.imag / step)  # eq-9.1
+    return _held(np.stack(columns, axis=-1))
 
 
 def taylor_rates(
@@ -66,21 +83,29 @@ def taylor_rates(
 
     R(h) = |f(θ + h δ) - f(θ) - h gradᵀδ| along ``direction`` δ; the rate between successive steps is
     log(R(h)/R(h′))/log(h/h′), shape (len(steps) - 1,). Where R has sunk into rounding error (f is affine
-    along δ and grad right) the rate is inf. ``grad``, ``theta`` and ``direction`` are (p,).
-    Raises ValueError for mismatched shapes, steps that do not fall, or an f that is not one finite number.
+    along δ and grad right) the rate is inf. ``grad``, ``theta`` and ``direction`` are (p,); f gets a vector of its
+    own, of the type of θ. The h δ of R is the difference that θ + h δ makes in that type.
+
+    Raises ValueError for mismatched shapes, steps that do not fall or do not move θ, numbers too large for
+    the type of θ, or an f that is not one finite number.
     Source: Farrell, Ham, Funke and Rognes 2013, §4; derivation (9.2).
     """
     as_callable(f, "f", "(p,) -> scalar")
     theta = _vector(theta, "theta")
     grad = as_shaped(grad, "grad", theta.shape)
     direction = as_shaped(direction, "direction", theta.shape)
-    h = as_array(steps, "steps")
-    if h.ndim != 1 or h.size < 2 or not (np.diff(h) < 0).all() or h[-1] <= 0:
-        raise ValueError(f"steps must be at least two falling positive numbers, got {steps!r}")
-    origin, slope = _real_scalar(f(theta)), grad @ direction
-    values = np.array([_real_scalar(f(theta + step * direction)) for step in h])
-    remainder = np.abs(values - origin - h * slope)
-    floor = 8 * np.finfo(theta.dtype).eps * (np.abs(values) + abs(origin) + h * abs(slope))
+    h = _falling(steps)
+    wide = np.result_type(theta, grad, np.float64)
+    points = [_moved(theta, step, direction) for step in h]
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        slopes = np.array([(point.astype(wide) - theta) @ grad for point in points])  # h gradᵀδ
+    if not np.isfinite(slopes).all():
+        raise ValueError(
+            f"grad and direction must have a finite product, got {slopes[~np.isfinite(slopes)][0]}"
+        )
+    origin = _real_scalar(f(theta.copy()))
+    values = np.array([_real_scalar(f(point)) for point in points], wide)
+    remainder, floor = _remainders(values, origin, slopes, np.finfo(theta.dtype).eps)
     measurable = (remainder > floor)[1:]
     ratio = remainder[:-1] / np.where(measurable, remainder[1:], 1)
     with np.errstate(divide="ignore"):
@@ -90,13 +115,19 @@ def taylor_rates(
 def relative_error(actual: Any, expected: Any) -> float:
     """max|actual - expected| / max|expected|: one number for two arrays, judged on the scale of the largest.
 
-    Both the same shape. Where ``expected`` is all zero the largest |actual| is returned.
+    Both the same shape, of any scale. Where ``expected`` is all zero the largest |actual| is returned; inf
+    where the quotient is beyond the largest float.
     Raises ValueError for different shapes or values that are not finite.
     """
     expected = as_array(expected, "expected", allow_complex=True)
     actual = as_shaped(actual, "actual", expected.shape, allow_complex=True)
+    relative = expected.any()
+    exponent = int(exponents(np.append(_parts(actual), _parts(expected))))
+    actual, expected = _in_units(actual, exponent), _in_units(expected, exponent)
+    error = np.abs(actual - expected).max(initial=0.0)
     scale = np.abs(expected).max(initial=0.0)
-    return float(np.abs(actual - expected).max(initial=0.0) / (scale if scale > 0 else 1.0))
+    with np.errstate(over="ignore", divide="ignore", under="ignore"):
+        return float(error / scale if relative else np.ldexp(error, exponent))
 
 
 def _vector(value: Any, name: str) -> Array:
@@ -106,12 +137,68 @@ def _vector(value: Any, name: str) -> Array:
     return vector
 
 
-def _representable(step: Any, like: Array) -> Any:
-    """A step > 0 in the type of what it is added to, where 1e-50 would be 0 in float32."""
-    positive = like.dtype.type(as_positive(step, "step"))
-    if positive < np.finfo(like.dtype).tiny:
+def _step(step: Optional[float], like: Array) -> Any:
+    """The step > 0 in the type of what it is added to: as given, or by the type and the size of ``like``."""
+    kind = np.finfo(like.dtype)
+    if step is None:
+        size = int(exponents(like))  # log₂ of it, rounded up
+        exponent = STEP_EXPONENT_FLOAT32 if like.dtype == np.float32 else STEP_EXPONENT
+        exponent += size if size < 0 else size // 2
+        return np.ldexp(like.dtype.type(1), max(exponent, kind.minexp + 2))
+    positive = as_positive(step, "step")
+    if not kind.tiny <= positive <= kind.max:
         raise ValueError(f"step must be a normal number in {like.dtype}, got {step!r}")
-    return positive
+    return like.dtype.type(positive)
+
+
+def _held(derivative: Array) -> Array:
+    """``derivative``, all finite."""
+    if not np.isfinite(derivative).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(derivative))[0])
+        raise ValueError(
+            f"f must have derivatives that {derivative.dtype} holds, got {derivative[at]} at index {at}"
+        )
+    return derivative
+
+
+def _falling(steps: Any) -> Array:
+    h = as_array(steps, "steps")
+    if h.ndim != 1 or h.size < 2 or not (np.diff(h) < 0).all() or h[-1] <= 0:
+        raise ValueError(f"steps must be at least two falling positive numbers, got {steps!r}")
+    return h
+
+
+def _moved(theta: Array, step: Any, direction: Array) -> Array:
+    """θ + h δ in the type of θ, which must be finite and not θ itself."""
+    with np.errstate(over="ignore", under="ignore"):
+        moved = (theta + step * direction).astype(theta.dtype)
+    if not np.isfinite(moved).all():
+        raise ValueError(f"direction must keep theta + step * direction finite, got {moved} at step {step:g}")
+    if (moved == theta).all():
+        raise ValueError(
+            f"steps and direction must move theta in {theta.dtype}, got no difference at step {step:g}"
+        )
+    return moved
+
+
+def _remainders(values: Array, origin: Any, slopes: Array, eps: Any) -> tuple[Array, Array]:
+    """R for each value, and the rounding error in it, in units of the largest number that goes in."""
+    exponent = int(exponents(np.concatenate([values, slopes, [origin]])))
+    values, slopes, origin = (np.ldexp(part, -exponent) for part in (values, slopes, origin))
+    remainder = np.abs(values - origin - slopes)
+    return remainder, 8 * eps * (np.abs(values) + abs(origin) + np.abs(slopes))
+
+
+def _parts(x: Array) -> Array:
+    """Real and imaginary parts, side by side."""
+    return np.append(x.real, x.imag)
+
+
+def _in_units(x: Array, exponent: int) -> Array:
+    """x/2^exponent, real or complex, whatever the exponent."""
+    if x.dtype.kind == "c":
+        return np.ldexp(x.real, -exponent) + 1j * np.ldexp(x.imag, -exponent)
+    return np.ldexp(x, -exponent)
 
 
 def _complex_scalar(value: Any) -> Any:

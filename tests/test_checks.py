@@ -96,3 +96,134 @@ def test_relative_error_is_on_the_scale_of_the_largest_entry():
     assert relative_error([2.0, 3.0], [0.0, 0.0]) == 3.0
     assert relative_error(1 + 1e-3j, 1.0) == pytest.approx(1e-3)
     assert relative_error(np.zeros(0), np.zeros(0)) == 0.0
+
+
+# Every type and every magnitude ---------------------------------------------------------------------------
+
+MAGNITUDES = {np.float32: 24, np.float64: 240, np.longdouble: 240}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_gradients_of_every_magnitude_in_every_type(dtype):
+    """c f(θ/s): whatever sizes the loss and the parameters have, the gradient c/s ∇f is right to rounding."""
+    most = MAGNITUDES[dtype]
+    shape = np.random.default_rng(0).standard_normal(4).astype(dtype)
+    for exponent in range(-most, most + 1, most // 6):
+        for loss_exponent in range(-most, most + 1, most // 6):
+            scale, loss = dtype(10) ** exponent, dtype(10) ** loss_exponent
+            theta = shape * scale
+            with np.errstate(over="ignore", under="ignore"):
+                expected = loss * (gradient(theta / scale) / scale)
+            if np.isfinite(expected).all() and np.abs(expected).min() > np.finfo(dtype).tiny:
+                actual = complex_step_gradient(lambda t, c=loss, s=scale: c * f(t / s), theta)
+                assert relative_error(actual, expected) < 16 * np.finfo(dtype).eps, (exponent, loss_exponent)
+
+
+def test_float64s_step_would_accuse_a_right_small_gradient_in_float32():
+    theta = np.random.default_rng(0).standard_normal(4).astype(np.float32)
+    expected = np.float32(1e-12) * gradient(theta)
+    assert relative_error(complex_step_gradient(lambda t: np.float32(1e-12) * f(t), theta), expected) < 1e-6
+    with np.errstate(under="ignore"):
+        accused = complex_step_gradient(lambda t: np.float32(1e-12) * f(t), theta, step=1e-30)
+    assert relative_error(accused, expected) > 1e-4
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_a_small_jacobian_in_float32(scale):
+    x = (scale * np.random.default_rng(0).standard_normal((4, 3))).astype(np.float32)
+    small = np.float32(1e-14)
+    actual = complex_step_jacobian(lambda x: small * np.sin(x / np.float32(scale)), x)
+    diagonal = small * np.cos(x / np.float32(scale)) / np.float32(scale)
+    assert relative_error(actual, diagonal[:, :, None] * np.eye(3, dtype=np.float32)) < 1e-6
+
+
+@pytest.mark.parametrize("dtype, slope", [(np.float32, 1e38), (np.float64, 5e307)])
+def test_a_derivative_that_the_type_does_not_hold_is_refused(dtype, slope):
+    theta = np.full(2, 1e-20, dtype)
+    with pytest.raises(
+        ValueError, match=r"^f must have derivatives that float.* holds, got inf at index \(0,\)"
+    ):
+        complex_step_gradient(lambda t: dtype(slope) * (t * dtype(1e20)).sum(), theta)
+    with pytest.raises(ValueError, match=r"^f must have derivatives that float.* holds, got inf at index"):
+        complex_step_jacobian(lambda x: dtype(slope) * (x * dtype(1e20)), theta[:, None])
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("exponent", [-20, 0, 20])
+def test_taylor_rates_in_every_type_and_scale(dtype, exponent):
+    """f(θ/s) along s δ; the default steps leave float32 digits enough."""
+    scale = dtype(10) ** exponent
+    rng = np.random.default_rng(3)
+    theta, direction = rng.standard_normal((2, 4)).astype(dtype)
+    right = gradient(theta) / scale
+    arguments = (theta * scale, direction * scale)
+    rates = taylor_rates(lambda t: f(t / scale), right, *arguments, steps=(0.04, 0.02, 0.01))
+    assert ((rates > 1.8) & (rates < 2.2)).all()
+    wrong = taylor_rates(lambda t: f(t / scale), dtype(1.5) * right, *arguments, steps=(0.004, 0.002, 0.001))
+    assert ((wrong > 0.9) & (wrong < 1.1)).all()
+
+
+def test_taylor_rates_at_the_end_of_the_float_range():
+    theta, direction = np.ones(2), np.array([1.0, 0.0])
+    big = 1.6e308
+    rates = taylor_rates(lambda t: big * np.cos(t[0] - 1), np.zeros(2), theta, direction)
+    np.testing.assert_allclose(rates, 2, atol=0.01)
+    rates = taylor_rates(lambda t: big * np.sin(3 * t[0]), np.zeros(2), theta, direction, steps=(1e-6, 5e-7))
+    np.testing.assert_allclose(rates, 1, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"direction": np.zeros(2)},
+            "steps and direction must move theta in float64, got no difference at step 0.01",
+        ),
+        ({"steps": (1e-20, 1e-21)}, "steps and direction must move theta"),
+        (
+            {"direction": np.full(2, 1e308), "steps": (10.0, 1.0)},
+            "direction must keep theta \\+ step \\* direction finite",
+        ),
+        (
+            {"grad": np.full(2, 1e308), "direction": np.full(2, 1e10)},
+            "grad and direction must have a finite product",
+        ),
+        ({"steps": (1.0, 0.0)}, "steps must be at least two falling positive numbers"),
+    ],
+)
+def test_taylor_rates_that_could_show_nothing_are_refused(change, message):
+    good = {"grad": np.ones(2), "theta": np.ones(2), "direction": np.ones(2)}
+    with pytest.raises(ValueError, match=f"^{message}"):
+        taylor_rates(np.sum, **{**good, **change})
+
+
+def in_place(z):
+    """Σ 3 sin z, computed in the memory of its argument."""
+    np.sin(z, out=z)
+    z *= 3
+    return z.sum()
+
+
+def test_a_function_that_works_in_place_is_right_and_changes_nothing_of_the_caller():
+    theta = np.array([0.3, -1.2])
+    right = 3 * np.cos(theta)
+    np.testing.assert_allclose(complex_step_gradient(in_place, theta), right, rtol=1e-14)
+    rates = taylor_rates(in_place, right, theta, np.array([1.0, 0.5]))
+    np.testing.assert_allclose(rates, 2, atol=0.05)
+    rows = np.array([[0.3, -1.2]])
+    np.testing.assert_allclose(complex_step_jacobian(lambda x: np.sin(x, out=x), rows)[0], np.diag(right / 3))
+    assert theta.tolist() == [0.3, -1.2] and rows.tolist() == [[0.3, -1.2]]
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e-155, 1.0, 1e155, 1e308])
+def test_relative_error_at_any_scale(scale):
+    exact = np.array([1.0, -1.0, 0.5])
+    assert relative_error(scale * exact, scale * exact) == 0.0
+    assert relative_error(-scale * exact, scale * exact) == 2.0
+    assert relative_error(scale * 1j * exact, scale * exact) == pytest.approx(np.sqrt(2), rel=1e-12)
+    assert relative_error(scale * exact, 0 * exact) == scale
+
+
+def test_a_relative_error_beyond_the_float_range_is_infinite():
+    assert relative_error([1e300], [1e-300]) == np.inf
+    assert relative_error([1.7e308 * (1 + 1j)], [-1.7e308 * (1 + 1j)]) == pytest.approx(2.0)

@@ -15,4 +15,4 @@ def exponents(x: Array, axis: Any = None) -> Any:
     ``np.ldexp(x, -e)`` is then x in units of its own size, at most 1 in absolute value. It is exact (but for what
     is below 2^−1022 of the largest), so a result that follows the units of x has the same digits at every scale.
     """
-    return np.frexp(np.abs(x).max(axis=axis))[1]
+    return np.frexp(np.abs(x).max(axis=axis, initial=0.0))[1]
