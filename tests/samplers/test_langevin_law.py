@@ -167,7 +167,7 @@ STEPS = (
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    "n_steps", [0, 1, 2, 3, 40, 10**6 + 1, 10**18, 10**18 + 1, 10**300], ids="{:.3g}".format
+    "n_steps", [0, 1, 2, 3, 40, 10**6 + 1, 10**18, 10**18 + 1, 2**63 - 1], ids="{:.3g}".format
 )
 def test_tiny_steps_and_huge_numbers_of_them_to_rounding(step, n_steps):
     """Alternating signs (α > 1), the limit α = 2 and what is beyond it included."""
@@ -207,7 +207,7 @@ def test_what_no_float_holds_is_refused():
         langevin_law([1.7e308], huge, [-1.7e308], huge, 1.0, 3)
     with pytest.raises(ValueError, match=r"^step must leave the stationary covariance finite"):
         stationary_covariance(huge, 1.6e308 * (1 - 1e-15))
-    with pytest.raises(ValueError, match=r"^n_steps must be at most 1e300, got a whole number of 401 digits"):
+    with pytest.raises(ValueError, match=r"^n_steps must be a whole number >= 0"):
         langevin_law([0.0], [[1.0]], [0.0], [[1.0]], 0.1, 10**400)
     law = langevin_law([0.0], huge, [1e308], huge, 8e306, 2)
     assert law.mean[0] == pytest.approx(0.81e308) and np.isfinite(law.cov).all()
