@@ -175,9 +175,9 @@ def as_count(value: Any, name: str, minimum: int = 1) -> int:
     if not _is_whole(value):
         raise TypeError(f"{name} must be {expected}, got {_show(value)}")
     if value < minimum:
-        raise ValueError(f"{name} must be {expected}, got {shortened(_digits(value))}")
+        raise ValueError(f"{name} must be {expected}, got {shortened(digits_of(value))}")
     if value > MOST:
-        raise ValueError(f"{name} must be {expected} and <= {MOST}, got {shortened(_digits(value))}")
+        raise ValueError(f"{name} must be {expected} and <= {MOST}, got {shortened(digits_of(value))}")
     return int(value)
 
 
@@ -205,7 +205,7 @@ def as_rng(rng: Any) -> np.random.Generator:
     if rng is not None and not whole and not isinstance(rng, seeds):
         raise TypeError(f"rng must be a numpy Generator or a whole-number seed, got {_show(rng)}")
     if whole and rng < 0:
-        raise ValueError(f"rng must be a seed >= 0, got {shortened(_digits(rng))}")
+        raise ValueError(f"rng must be a seed >= 0, got {shortened(digits_of(rng))}")
     return np.random.default_rng(rng)
 
 
@@ -283,7 +283,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, NOT_NUMBERS)
 
 
-def _digits(value: Any) -> str:
+def digits_of(value: Any) -> str:
     """A whole number's digits, or how many there are of them where Python does not print so many."""
     return (
         str(value)
@@ -310,6 +310,6 @@ def _show(value: Any) -> str:
     return shortened(" ".join(f"{type(value).__name__} {text}".split()))
 
 
-def shortened(text: str) -> str:
-    """At most 80 characters of a text."""
-    return text if len(text) <= 80 else text[:77] + "..."
+def shortened(text: str, most: int = 80) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
+
+from .._run.borders import _show, digits_of, shortened
 
 COLUMNS_EXPECTED = "different one-line texts without outer or double spaces"
 
@@ -19,21 +21,31 @@ def default_names(d: int) -> tuple[str, ...]:
 def as_columns(value: Optional[Sequence[str]], d: int, name: str = "columns") -> tuple[str, ...]:
     """``d`` distinct printable names, or ``x1, …, xd`` where ``value`` is None.
 
-    Raises TypeError where the names are not texts; ValueError for a wrong number of them, an empty,
-    repeated or unprintable one, or one with outer or double spaces.
+    Raises TypeError where the names are not texts, or in a set, which has no order; ValueError for a wrong
+    number of them, an empty, repeated or unprintable one, or one with outer or double spaces.
     """
     if value is None:
         return default_names(d)
     names = _as_texts(value, f"{name} must be {d} {COLUMNS_EXPECTED}")
     if len(names) != d:
-        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {len(names)}: {names!r}")
+        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {len(names)}: {shortened(repr(names))}")
     for text in names:
         if not text or text != " ".join(text.split()) or not text.isprintable():
-            raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {text!r}")
-    if len(set(names)) < d:
-        twice = next(text for text in names if names.count(text) > 1)
-        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {twice!r} more than once")
+            raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {shortened(repr(text))}")
+    twice = first_repeated(names)
+    if twice is not None:
+        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {names[twice[1]]!r} more than once")
     return names
+
+
+def first_repeated(items: Sequence[Any]) -> Optional[tuple[int, int]]:
+    """The positions of the first item that has been there before, and of where: (before, again), or None."""
+    places: dict[Any, int] = {}
+    for again, item in enumerate(items):
+        before = places.setdefault(item, again)
+        if before != again:
+            return before, again
+    return None
 
 
 def _as_texts(value: Any, expected: str) -> tuple[str, ...]:
@@ -41,8 +53,8 @@ def _as_texts(value: Any, expected: str) -> tuple[str, ...]:
         names = tuple(value)
     except TypeError:
         names = (value,)
-    if isinstance(value, str) or not all(isinstance(text, str) for text in names):
-        raise TypeError(f"{expected}, got {type(value).__name__} {value!r}")
+    if isinstance(value, (str, set, frozenset)) or not all(isinstance(text, str) for text in names):
+        raise TypeError(f"{expected}, got {_show(value)}")
     return tuple(str(text) for text in names)
 
 
@@ -55,26 +67,35 @@ def choose(choice: Any, names: Sequence[str]) -> tuple[int, ...]:
     """
     single = isinstance(choice, (str, numbers.Number))
     if not single and not isinstance(choice, (Sequence, np.ndarray)):
-        raise TypeError(f"columns must be names or 1-based positions, got {type(choice).__name__} {choice!r}")
+        raise TypeError(f"columns must be names or 1-based positions, in order, got {_show(choice)}")
     items = (choice,) if single else tuple(choice)
     if not items:
         raise ValueError(f"columns must choose at least one of {_listed(names)}, got none")
-    at = tuple(_position(item, names) for item in items)
-    if len(set(at)) < len(at):
-        twice = next(j for j in at if at.count(j) > 1)
-        raise ValueError(f"columns must be different columns, got {_called(names, twice)} more than once")
+    places = {name: j for j, name in enumerate(names) if name}
+    at = tuple(_position(item, names, places) for item in items)
+    twice = first_repeated(at)
+    if twice is not None:
+        called = _called(names, at[twice[1]])
+        raise ValueError(f"columns must be different columns, got {called} more than once")
     return at
 
 
-def _position(item: Any, names: Sequence[str]) -> int:
-    if isinstance(item, bool) or not isinstance(item, (str, numbers.Integral)):
-        raise TypeError(f"columns must be names or 1-based positions, got {type(item).__name__} {item!r}")
-    text = str(item).strip()
-    if isinstance(item, str) and text and text in names:
-        return list(names).index(text)
-    if text.isdecimal() and 1 <= int(text) <= len(names):
-        return int(text) - 1
-    raise ValueError(f"columns must be among {_listed(names)} or a position 1 to {len(names)}, got {item!r}")
+def _position(item: Any, names: Sequence[str], places: Mapping[str, int]) -> int:
+    if isinstance(item, (bool, np.timedelta64)) or not isinstance(item, (str, numbers.Integral)):
+        raise TypeError(f"columns must be names or 1-based positions, got {_show(item)}")
+    text = item.strip() if isinstance(item, str) else ""
+    if text in places:
+        return places[text]
+    position = int(text) if text.isdecimal() and len(text) < 20 else item
+    if not isinstance(position, str) and 1 <= position <= len(names):
+        return int(position) - 1
+    raise ValueError(
+        f"columns must be among {_listed(names)} or a position 1 to {len(names)}, got {shortened(_plain(item))}"
+    )
+
+
+def _plain(item: Any) -> str:
+    return repr(item) if isinstance(item, str) else digits_of(item)
 
 
 def _called(names: Sequence[str], j: int) -> str:
@@ -83,5 +104,5 @@ def _called(names: Sequence[str], j: int) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [text for text in names if text]
+    shown = [shortened(text) for text in names if text]
     return ", ".join(shown[:8]) + (f", … ({len(shown)} columns)" if len(shown) > 8 else "")

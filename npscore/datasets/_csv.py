@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import re
 import zlib
@@ -17,10 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._columns import _called, choose, default_names
+from .._run.borders import shortened
+from ._columns import _called, choose, default_names, first_repeated
 
 GZIP_MAGIC = b"\x1f\x8b"
 DELIMITERS = (";", "\t", ",", " ")  # in order of preference: a comma may be part of "1,5; 2,5"
+#: A gzip file of n bytes may unpack to 100 n bytes and 16 MiB more: tables of numbers come to a tenth of that.
+MOST_UNPACKED, UNPACKED_ANYWAY = 100, 2**24
+MOST_COLUMNS = 100_000
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?", "."})
 
 
@@ -55,7 +60,7 @@ def is_header(cells: Sequence[str]) -> bool:
 def _decode(data: bytes, file: str) -> str:
     if data.startswith(GZIP_MAGIC):
         try:
-            data = gzip.decompress(data)
+            data = _unpacked(data, file)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{file} is a damaged gzip file: {error}") from error
     try:
@@ -69,12 +74,30 @@ def _decode(data: bytes, file: str) -> str:
     return text
 
 
+def _unpacked(data: bytes, file: str) -> bytes:
+    """What a gzip file holds, unless that is so much more than the file that it can hardly be a table."""
+    most = MOST_UNPACKED * len(data) + UNPACKED_ANYWAY
+    with gzip.open(io.BytesIO(data)) as stream:
+        unpacked = stream.read(most + 1)
+    if len(unpacked) > most:
+        raise ValueError(
+            f"{file} is a gzip file of {len(data):,} bytes that unpacks to more than {most:,}: "
+            "if it is yours, unpack it first (gunzip) and read what comes out"
+        )
+    return unpacked
+
+
 def _rows(text: str, file: str) -> list[Row]:
     numbered = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     lines = [(i, line) for i, line in numbered if line.strip() and not line.lstrip().startswith("#")]
     delimiter = _delimiter([line for _, line in lines[:2]])
     rows = []
     for i, line in lines:
+        if _too_many(line, delimiter):
+            raise ValueError(
+                f"{file}, line {i}: expected at most {MOST_COLUMNS:,} cells, got more: "
+                "if rows and columns are exchanged, turn the table around"
+            )
         try:
             rows.append(Row(i, _cells(line, delimiter)))
         except csv.Error as error:
@@ -95,10 +118,19 @@ def _delimiter(first_lines: list[str]) -> str:
 
 
 def _count(line: str, delimiter: str) -> int:
+    if _too_many(line, delimiter):
+        return MOST_COLUMNS + 1
     try:
         return len(_cells(line, delimiter))
     except csv.Error:
         return 0
+
+
+def _too_many(line: str, delimiter: str) -> bool:
+    """Whether a line has more cells than are read: found without cutting it up."""
+    if delimiter == " ":
+        return len(line.split(None, MOST_COLUMNS)) > MOST_COLUMNS
+    return line.count(delimiter) >= MOST_COLUMNS
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -113,13 +145,18 @@ def _split_header(rows: list[Row], file: str) -> tuple[tuple[str, ...], list[Row
     if not is_header(first.cells):
         return default_names(len(first.cells)), rows
     names = tuple(" ".join(cell.split()) for cell in first.cells)
+    where = f"{file}, line {first.line}"
+    twice = first_repeated(
+        [name or (j,) for j, name in enumerate(names)]
+    )  # the nameless differ by their places
+    if twice is not None:
+        before, again = twice
+        raise ValueError(
+            f"{where}: columns {before + 1} and {again + 1} are both called {_short(names[again])}"
+        )
     for j, name in enumerate(names):
-        if name and name in names[:j]:
-            raise ValueError(
-                f"{file}, line {first.line}: columns {names.index(name) + 1} and {j + 1} are both called {name!r}"
-            )
         if not name.isprintable():
-            raise ValueError(f"{file}, line {first.line}: column {j + 1} has an unprintable name, {name!r}")
+            raise ValueError(f"{where}: column {j + 1} has an unprintable name, {_short(name)}")
     return names, rows[1:]
 
 
@@ -158,4 +195,4 @@ def _float(cell: str) -> Any:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    return repr(shortened(text, 40))

@@ -24,6 +24,7 @@ from ..samplers import LangevinResult, langevin
 from ..storage import StoredModel
 
 Array = np.ndarray
+MOST_STEPS = 10**6  # of the default: a curvature of 20,000
 
 
 class FittedTable(NamedTuple):
@@ -188,6 +189,7 @@ def sample_table(
     proportions gives samples in the right proportions. ``step`` (standard units squared) defaults to a tenth of
     the inverse curvature, a bias of about 5 % in the narrowest variance; ``n_steps`` to what makes five units of
     time, e⁻⁵ of the slowest mode of unit variance, at least 100. Chains that diverged are left out of the table.
+    Raises ValueError where those defaults come to more than a million steps, as a file may make them.
     """
     n, rng = as_count(n, "n"), as_rng(rng)
     sharpness = _number(stored.info.get("curvature"), 10.0)
@@ -196,7 +198,7 @@ def sample_table(
         warnings.warn(
             f"step {step:g} is too large to be stable: 2 / curvature is {2 / sharpness:.3g}", stacklevel=2
         )
-    n_steps = max(100, math.ceil(5.0 / step)) if n_steps is None else as_count(n_steps, "n_steps")
+    n_steps = _default_steps(step, sharpness) if n_steps is None else as_count(n_steps, "n_steps")
     model = stored.model
     x0 = _starts(stored, start, n, rng).astype(model.dtype)
     out = langevin(model.score, x0, step, n_steps, rng=rng, progress=progress)
@@ -207,6 +209,17 @@ def sample_table(
     if standardisation is None:
         return Table(tuple(f"x{j + 1}" for j in range(model.d)), x), out
     return Table(standardisation.columns, standardisation.inverse(x)), out
+
+
+def _default_steps(step: float, sharpness: float) -> int:
+    """Steps that make five units of time: the file's curvature may ask for a million at most."""
+    wanted = 5.0 / step
+    if wanted > MOST_STEPS:
+        raise ValueError(
+            f"n_steps must be given where 5 / step is more than {MOST_STEPS:,}, got step {step:.3g} "
+            f"(the model's curvature is {sharpness:.3g}) and so {wanted:.3g} steps"
+        )
+    return max(100, math.ceil(wanted))
 
 
 def _starts(stored: StoredModel, start: Optional[Table], n: int, rng: np.random.Generator) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from npscore.datasets import Table, read_csv
+from npscore.datasets._columns import as_columns, choose
 from npscore.datasets._csv import is_header
 
 
@@ -99,6 +100,7 @@ def test_is_header():
 # What is refused
 
 
+WIDE = 100_001
 BAD_FILES = {
     "empty": ("", (" is empty",)),
     "blank": ("\n  \n# nothing\n", (" is empty",)),
@@ -133,6 +135,27 @@ BAD_FILES = {
     "zero bytes": (b"a,b\n1,2\n\0\0\0\0", (", line 3: a zero byte",)),
     "truncated gzip": (gzip.compress(b"a,b\n1,2\n" * 50)[:-9], (" is a damaged gzip file",)),
     "corrupt gzip": (b"\x1f\x8b" + bytes(40), (" is a damaged gzip file",)),
+    "gzip bomb": (
+        gzip.compress(b"1,2\n" * 5_000_000),
+        (" is a gzip file of ", " bytes that unpacks to more than 18,", "unpack it first (gunzip)"),
+    ),
+    "too many cells": (b"1," * WIDE, (", line 1: expected at most 100,000 cells, got more: if rows and",)),
+    "too many blank cells": (b"1 " * WIDE, (", line 1: expected at most 100,000 cells, got more",)),
+    "too many cells below": (
+        b"a,b\n1,2\n" + b"," * WIDE,
+        (", line 3: expected at most 100,000 cells, got more",),
+    ),
+    "a line of one cell": (
+        b"1" * 10**6,
+        (
+            ", line 1: cannot cut '1111",
+            "field larger than field limit",
+        ),
+    ),
+    "a long name twice": (
+        "n" * 500 + ",a," + "n" * 500 + "\n1,2,3\n",
+        (", line 1: columns 1 and 3 are both called 'nnnn",),
+    ),
 }
 
 
@@ -161,6 +184,36 @@ def test_bad_choices_name_the_file(write, choice, words):
     with pytest.raises(ValueError) as caught:
         read_csv(path, choice)
     assert str(caught.value).startswith(str(path)) and words in str(caught.value)
+
+
+def test_many_columns_cost_each_as_much_as_one(write):
+    """By counting: no name, cell or choice is compared with all the others."""
+    compared = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(1)
+            return str.__eq__(self, other)
+
+    names = tuple(Name(f"c{j}") for j in range(500))
+    assert choose(names[::-1], names) == tuple(range(499, -1, -1))
+    assert as_columns(names, 500) == names
+    with pytest.raises(ValueError, match="'c499' more than once"):
+        choose((*names, Name("c499")), names)
+    assert len(compared) < 10 * 500  # all with all would be 125,000 and more
+    header = ",".join(names)
+    assert read_csv(write(f"{header}\n{','.join('1' * 500)}\n"), names[:2]).columns == ("c0", "c1")
+
+
+@pytest.mark.parametrize(
+    "choice", [{"a"}, frozenset("ab"), np.timedelta64(1), [np.timedelta64(1, "s")], [True], 10**400]
+)
+def test_what_chooses_no_column_in_order_is_named(write, choice):
+    with pytest.raises((TypeError, ValueError), match="columns must be ") as caught:
+        read_csv(write("a,b\n1,2\n"), choice)
+    assert len(str(caught.value)) < 300
 
 
 def test_files_that_cannot_be_opened_are_named(tmp_path):
