@@ -48,7 +48,7 @@ class LayeredScore(ScoreModel):
         super()._set_theta(theta)
         self._layers = self._pairs(theta)
         (weight, bias), *rest = self._layers
-        # What the Jacobian in x is made of: of the first weight, the columns of x.
+        # What the Jacobian in x is made of: of the first weight, the columns of x (eq-5.22).
         self._x_layers = (Layer(weight[:, : self.d], bias), *rest) if self.condition else self._layers
 
     @property
@@ -75,7 +75,7 @@ class LayeredScore(ScoreModel):
 def at_condition(layers: Sequence[Layer], d: int, cond: Array) -> list[Layer]:
     """The layers with the condition in the first bias: W₁[x, cond] + b₁ = W_x x + (b₁ + W_c cond)."""
     (weight, bias), *rest = layers
-    return [Layer(np.ascontiguousarray(weight[:, :d]), bias + weight[:, d:] @ cond), *rest]
+    return [Layer(np.ascontiguousarray(weight[:, :d]), bias + weight[:, d:] @ cond), *rest]  # eq-4.9
 
 
 def _checked_layer(layer: Any, index: int) -> tuple[Array, Array]:

@@ -248,6 +248,6 @@ def ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
     for (weight, bias), more in zip_longest(gradients, dW, fillvalue=None):
         if more is not None:
             weight = weight.astype(np.result_type(weight, more), copy=False)
-            weight[:, : more.shape[1]] += more  # of the first weight, the Jacobian has the columns of x only
+            weight[:, : more.shape[1]] += more  # eq-5.23: of the first weight, the columns of x only
         parts += [weight.ravel(), bias]
     return np.concatenate(parts)
