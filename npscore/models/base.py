@@ -43,7 +43,9 @@ class ScoreModel(ABC):
 
     def __init__(self, d: int, parts: Mapping[str, Array], condition: int = 0):
         self.d, self.condition = d, condition
-        self._layout = tuple((name, part.shape) for name, part in parts.items())
+        ends = np.cumsum([part.size for part in parts.values()]).tolist()
+        places = map(slice, [0, *ends], ends)
+        self._layout = tuple((name, place, parts[name].shape) for name, place in zip(parts, places))
         self._set_theta(np.concatenate([part.ravel() for part in parts.values()]))
 
     def _set_theta(self, theta: Array) -> None:
@@ -100,12 +102,7 @@ class ScoreModel(ABC):
         return vector
 
     def _split(self, vector: Array) -> dict[str, Array]:
-        parts, start = {}, 0
-        for name, shape in self._layout:
-            end = start + int(np.prod(shape, dtype=np.int64))
-            parts[name] = vector[start:end].reshape(shape)
-            start = end
-        return parts
+        return {name: vector[place].reshape(shape) for name, place, shape in self._layout}
 
     def at(self, cond: Any) -> ScoreModel:
         """The plain model x ↦ s(x, cond) for one condition (c,): without a condition, with a θ of its own.
@@ -210,7 +207,7 @@ class ScoreModel(ABC):
     @cached_property
     def _numbers(self) -> int:
         """About how many numbers a row of a primitive with one direction holds at once."""
-        return 4 * (self.d + max(int(np.prod(shape[:1], dtype=np.int64)) for _, shape in self._layout))
+        return 4 * (self.d + max((shape[0] for *_, shape in self._layout if shape), default=1))
 
     @cached_property
     def _trace_numbers(self) -> int:

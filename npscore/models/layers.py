@@ -64,8 +64,8 @@ class LayeredScore(ScoreModel):
         return self._pairs(self._vector(vector))
 
     def _pairs(self, vector: Array) -> tuple[Layer, ...]:
-        parts = iter(self._split(vector).values())
-        return tuple(Layer(weight, bias) for weight, bias in zip(parts, parts))
+        arrays = [vector[place].reshape(shape) for _, place, shape in self._layout]
+        return tuple(map(Layer, arrays[::2], arrays[1::2]))
 
     @cached_property
     def _numbers(self) -> int:

@@ -104,9 +104,11 @@ def sum_over_rows(
         as_array(ell, "loss per sample", allow_complex=True)
         if not gradient:
             return w[b] @ ell, None, ell
-        if dscalar:  # in the shape of div or q
-            dscalar = [np.broadcast_to(w[b] * dscalar[0], outputs[1].shape)]
-        return w[b] @ ell, pullback(w[b, None] * ds, *dscalar), ell
+        weighted = [w[b, None] * ds]
+        for c in dscalar:
+            c = w[b] * c  # (n,), or (m, n) as q is
+            weighted.append(c if c.shape == outputs[1].shape else np.broadcast_to(c, outputs[1].shape))
+        return w[b] @ ell, pullback(*weighted), ell
 
     first, *others = _blocks(len(x), rows_per_block(numbers * (1 if v is None else len(v))))
     with np.errstate(over="ignore", invalid="ignore"):
