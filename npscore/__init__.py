@@ -10,6 +10,9 @@ Conventions: x is (n, d), rows are samples; s = +∇ log p; a loss is the mean o
 dimensions, ESM and DSM with the ½; Langevin is x + α s(x) + √(2α) z. The derivations are in derivations.md.
 """
 
+from ._run import command as _command  # noqa: F401  (first, before anything that takes time: see there)
+
+# isort: split
 from . import activations, checks, datasets, diagnostics, objectives, samplers, targets
 from ._run.npz import FileFormatError
 from ._version import __version__

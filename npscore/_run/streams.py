@@ -40,6 +40,15 @@ def is_stream(path: str) -> bool:
     return descriptor_of(path) is not None or (os.path.exists(path) and not os.path.isfile(path))
 
 
+def is_open(path: str) -> bool:
+    """Whether the stream ``path`` is there: a descriptor may be closed."""
+    number = descriptor_of(path)
+    try:
+        return number is None or bool(os.fstat(number))
+    except OSError:
+        return False
+
+
 @contextmanager
 def write_to_stream(path: str, mode: str, text: dict[str, str]) -> Iterator[IO[Any]]:
     """A file object whose content goes to the stream ``path`` when the ``with`` block ends well.

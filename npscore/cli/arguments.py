@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from .._run.streams import STDOUT
 from .._version import __version__
 from ..activations import NAMES as ACTIVATIONS
 from ..objectives import OBJECTIVES, PROBES
@@ -27,6 +29,14 @@ examples:
 
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line on stderr, exit code 2."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse's, which Python before 3.13 lets lose the value of ``--columns=--``."""
+        args = sys.argv[1:] if args is None else list(args)
+        for argument in args:
+            if argument.startswith("--") and argument.endswith("=--"):
+                self.error(f"argument {argument[:-3]}: expected a value, got '--'")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where more is to be read."""
@@ -50,6 +60,11 @@ def build_parser(runs: dict[str, Run]) -> argparse.ArgumentParser:
     _add_score(commands, runs["score"])
     add_conform(commands, runs["conform"])
     return parser
+
+
+def _output(path: str) -> str:
+    """A file to write; ``-`` is standard output."""
+    return STDOUT if path == "-" else path
 
 
 def _command(commands: Any, name: str, run: Run, help: str, more: str = "") -> Any:
@@ -98,7 +113,13 @@ def _add_fit(commands: Any, run: Run) -> None:
     )
     parser.add_argument("data", metavar="DATA.csv", help="numbers, with or without a header line")
     add = parser.add_argument
-    add("--out", required=True, metavar="MODEL.npz", help="the model file to write")
+    add(
+        "--out",
+        required=True,
+        type=_output,
+        metavar="MODEL.npz",
+        help="the model file to write, - for standard output",
+    )
     add("--columns", metavar="A,B", help="names or 1-based positions of the columns [all]")
     add(
         "--objective",
@@ -165,11 +186,17 @@ def _add_sample(commands: Any, run: Run) -> None:
     parser.add_argument(
         "--n", type=int, default=1000, metavar="N", help="samples, one chain each [%(default)s]"
     )
-    parser.add_argument("--out", required=True, metavar="SAMPLES.csv", help="the CSV file to write")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=_output,
+        metavar="SAMPLES.csv",
+        help="the CSV file to write, - for standard output",
+    )
     parser.add_argument(
         "--start", metavar="DATA.csv", help="start chains at these rows, in their proportions [N(0, I)]"
     )
-    parser.add_argument("--plot", metavar="FILE.png", help="a picture of the samples too")
+    parser.add_argument("--plot", type=_output, metavar="FILE.png", help="a picture of the samples too")
     parser.add_argument(
         "--step", type=float, help="Langevin step, standard units [from the model's curvature]"
     )
@@ -189,4 +216,6 @@ def _add_score(commands: Any, run: Run) -> None:
     )
     parser.add_argument("model", metavar="MODEL.npz", help="a file that npscore fit wrote")
     parser.add_argument("data", metavar="DATA.csv", help="numbers, with the columns of the model")
-    parser.add_argument("--out", metavar="SCORES.csv", help="the CSV file to write [standard output]")
+    parser.add_argument(
+        "--out", type=_output, metavar="SCORES.csv", help="the CSV file to write [standard output]"
+    )

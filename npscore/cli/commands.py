@@ -10,8 +10,11 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import Any, Optional
 
+from .._run.command import INTERRUPTED
+from .._run.streams import descriptor_of, is_open, is_stream
 from .arguments import build_parser
 
 #: What a library argument is called on the command line.
@@ -33,14 +36,15 @@ FLAGS = {
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit code."""
-    options = build_parser(COMMANDS).parse_args(arguments)
     try:
-        with warnings.catch_warnings():
+        options = build_parser(COMMANDS).parse_args(arguments)
+        with warnings.catch_warnings(), _messages_beside(options):
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             return options.run(options)
     except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has left: nothing more to say, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -180,6 +184,14 @@ COMMANDS = {
 }
 
 
+def _messages_beside(options: Any) -> AbstractContextManager[Any]:
+    """Messages go to standard error where a result goes to standard output."""
+    results = (getattr(options, name, None) for name in ("out", "plot"))
+    if any(path and descriptor_of(path) == 1 for path in results):
+        return redirect_stdout(sys.stderr)
+    return nullcontext()
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -231,11 +243,23 @@ def _check_outputs(inputs: Sequence[Optional[str]], **outputs: Optional[str]) ->
         if path is None:
             continue
         real = os.path.realpath(path)
-        folder = os.path.dirname(real)
-        if not path or os.path.isdir(real) or not os.path.isdir(folder):
+        if not path or os.path.isdir(real):
             raise ValueError(f"--{flag} must be a file in an existing folder, got {path!r}")
-        if not os.access(folder, os.W_OK) or (os.path.exists(real) and not os.access(real, os.W_OK)):
-            raise ValueError(f"--{flag} must be a file that can be written, got {path!r}")
+        if not is_stream(path):
+            _check_writable(flag, path, real)
+        elif flag == "checkpoint":
+            raise ValueError(f"--{flag} must be a file that can be read again, got {path!r}")
+        elif not is_open(path):
+            raise ValueError(f"--{flag} must be a stream that is open, got {path!r}")
         if real in taken:
             raise ValueError(f"--{flag} must not be a file that is used already, got {path!r}")
-        taken[real] = path
+        if real != os.devnull:
+            taken[real] = path
+
+
+def _check_writable(flag: str, path: str, real: str) -> None:
+    folder = os.path.dirname(real)
+    if not os.path.isdir(folder):
+        raise ValueError(f"--{flag} must be a file in an existing folder, got {path!r}")
+    if not os.access(folder, os.W_OK) or (os.path.exists(real) and not os.access(real, os.W_OK)):
+        raise ValueError(f"--{flag} must be a file that can be written, got {path!r}")

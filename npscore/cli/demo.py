@@ -53,7 +53,7 @@ def run_demo(
     """Check the theorem, fit Old Faithful by exact ISM, sample it, and write picture, model and samples.
 
     Writes demo.png, model.npz and samples.csv into the folder ``out`` (made if missing) and says what it
-    finds through ``say``, a line at a time.
+    finds through ``say``, a line at a time. Ctrl-C ends it with nothing written: KeyboardInterrupt.
     """
     rng, steps, n_samples = as_rng(seed), as_count(steps, "steps"), as_count(n_samples, "n", minimum=2)
     os.makedirs(as_path(out, "out"), exist_ok=True)
@@ -67,7 +67,7 @@ def run_demo(
     save(paths["model.npz"], model, standardisation=standardisation, info=info)
     datasets.write_csv(paths["samples.csv"], samples, digits=6)
     say("\n4. Written")
-    for path, content in zip(paths.values(), ("the whole story", "the fitted model", f"{n_samples} samples")):
+    for path, content in zip(paths.values(), ("the picture", "the fitted model", f"{n_samples} samples")):
         say(f"   {path}  ({content})")
     return demo
 
@@ -98,6 +98,8 @@ def _fit_old_faithful(
         learning_rate=1e-3,
         progress=progress,
     )
+    if fitted.run.stopped == "interrupted":  # what fit keeps of an interrupted run is not what is to be shown
+        raise KeyboardInterrupt
     comparison = compare(fitted, rng=rng)
     say(f"   {fitted.run.model}, exact ISM, {steps} steps; kept: step {fitted.run.best_step}")
     say(f"   held-out ISM on {len(fitted.validation)} rows (lower is better):")
@@ -131,7 +133,7 @@ def _sample(
 
 
 def demo_figure(demo: Demo) -> Any:
-    """The story in five panels: identity, data with score field, samples, training, distances."""
+    """The demonstration in five panels: identity, data with score field, samples, training, distances."""
     fitted, table = demo.fitted, datasets.old_faithful()
     standardisation = fitted.stored.standardisation
     columns = [f"{name} (min)" for name in table.columns]
