@@ -17,7 +17,7 @@ from .._run.borders import as_count, as_number, as_positive, as_rng
 from ..datasets import Standardisation, Table, train_validation_split
 from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
-from ..fitting.settings import checked_jitter
+from ..fitting.rows import as_jitter
 from ..models import MLP, LinearScore, ScoreModel
 from ..objectives import ism
 from ..samplers import LangevinResult, langevin
@@ -81,7 +81,8 @@ def fit_table(
         if jitter != "auto":
             raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
         jitter = np.zeros(d) if objective == "dsm" else automatic_jitter(table, standardisation.scale)
-    jitter = checked_jitter(jitter, d)
+    jitter = as_jitter(jitter, d)
+    jitter = np.zeros(d) if jitter is None else jitter
     sigma = settings.get("sigma")
     noise = np.sqrt(jitter**2 + (0.0 if sigma is None else as_positive(sigma, "sigma")) ** 2)  # (d,)
     gaussian = _best_gaussian(train, noise)

@@ -1,4 +1,4 @@
-"""Optimisers as pure steps on one flat vector: state in, state out, nothing hidden."""
+"""The steps of an optimiser as pure functions of flat vectors: state in, state out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 Array = np.ndarray
 
 
-class Adam(NamedTuple):
-    """Adam's memory after ``t`` steps: running means of the gradient, m, and of its square, v; both (p,)."""
+class Moments(NamedTuple):
+    """Adam's running means after ``t`` steps: of the gradient, m, and of its square, v; both (p,)."""
 
     t: int
     m: Array
     v: Array
 
 
-def adam_init(theta: Array) -> Adam:
-    """Adam's memory before the first step."""
-    return Adam(0, np.zeros_like(theta), np.zeros_like(theta))
+def adam_init(theta: Array) -> Moments:
+    """Adam's moments before the first step: zero."""
+    return Moments(0, np.zeros_like(theta), np.zeros_like(theta))
 
 
 def adam_step(
-    state: Adam,
+    state: Moments,
     theta: Array,
     grad: Array,
     learning_rate: float,
@@ -33,8 +33,8 @@ def adam_step(
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-8,
-) -> tuple[Array, Adam]:
-    """One Adam step downhill with bias correction: the next (θ, memory); the arguments stay as they are.
+) -> tuple[Array, Moments]:
+    """One Adam step downhill with bias correction: the next (θ, moments); the arguments stay as they are.
 
     m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², θ ← θ - η (m̂/(√v̂ + ε) + λθ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
     The decay λ is decoupled from the gradient and acts on all of θ, biases too.
@@ -47,7 +47,7 @@ def adam_step(
     step *= 1 / (1 - beta1**t)
     if weight_decay:
         step += weight_decay * theta
-    return theta - learning_rate * step, Adam(t, m, v)  # eq-9.8
+    return theta - learning_rate * step, Moments(t, m, v)  # eq-9.8
 
 
 def learning_rate_at(step: int, steps: int, base: float, schedule: str) -> float:

@@ -16,7 +16,7 @@ class History(NamedTuple):
 
     ``step``, ``loss`` (of that step's batch, before the step; L-BFGS: after it), ``grad_norm`` (likewise, and
     before clipping) and ``learning_rate`` (L-BFGS has none: NaN) have one entry a step; ``validation_step`` and
-    ``validation_loss`` (held-out ISM) one for each look at the held-out rows, the first at step 0.
+    ``validation_loss`` (the held-out loss) one for each evaluation on the held-out rows, the first at step 0.
     """
 
     step: Array
@@ -30,11 +30,12 @@ class History(NamedTuple):
 class FitResult(NamedTuple):
     """The outcome of ``fit``.
 
-    ``model`` is the best by held-out ISM where there were held-out rows, else the last (averaged, with
+    ``model`` is the best by held-out loss where there were held-out rows, else the last (averaged, with
     ``ema``); ``final_model`` the last either way. ``best_step`` is where ``model`` was reached,
-    ``validation_loss`` its held-out ISM (None without a look at held-out rows). ``stopped`` says why the run
+    ``validation_loss`` its held-out loss (None before one was evaluated). ``stopped`` says why the run
     ended: "steps", "patience", "callback", "interrupted" (Ctrl-C), "not finite" (in a NonFiniteLossError), and of
-    L-BFGS "converged" or "line search" (no lower loss was found along the gradient: usually the end of precision).
+    L-BFGS "converged" or "line search" (no lower loss was found along the search direction: usually the end of
+    precision).
     """
 
     model: ScoreModel
@@ -60,18 +61,18 @@ class NonFiniteLossError(FloatingPointError):
 
 
 class Recorder:
-    """Collects the history while a fit runs. Appends only: what is valid is for the state's counts to say."""
+    """The history while it grows. It is only appended to: how much of it is valid is for the state to say."""
 
     def __init__(self, history: Optional[History] = None):
         self._columns = [list(column) for column in history] if history else [[] for _ in History._fields]
 
     def step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """One line of training."""
+        """Append a step of training."""
         for column, value in zip(self._columns, (step, loss, grad_norm, learning_rate)):
             column.append(value)
 
     def validation(self, step: int, loss: float) -> None:
-        """One look at the held-out rows."""
+        """Append a held-out loss."""
         for column, value in zip(self._columns[4:], (step, loss)):
             column.append(value)
 
@@ -81,14 +82,14 @@ class Recorder:
         return self._columns[1][-1]
 
     @property
-    def last_validation_loss(self) -> Optional[float]:
-        """The held-out ISM of the last look, None before there was one."""
-        return self._columns[5][-1] if self._columns[5] else None
+    def last_validation(self) -> tuple[Optional[int], Optional[float]]:
+        """Step and held-out loss of the last evaluation; (None, None) before there was one."""
+        return (self._columns[4][-1], self._columns[5][-1]) if self._columns[4] else (None, None)
 
-    def history(self, steps: int, looks: int) -> History:
-        """The first so many steps, and looks at the held-out rows."""
+    def history(self, steps: int, validations: int) -> History:
+        """The first so many steps, and held-out losses."""
         kinds = (int, float, float, float, int, float)
-        lengths = (steps, steps, steps, steps, looks, looks)
+        lengths = (steps, steps, steps, steps, validations, validations)
         return History(
             *(np.array(c[:length], dtype=kind) for c, length, kind in zip(self._columns, lengths, kinds))
         )

@@ -11,7 +11,7 @@ from support.strategies import network
 
 import npscore as ns
 from npscore.fitting import checkpoint
-from npscore.objectives import named_objective
+from npscore.objectives import draw_probes, named
 
 X = np.random.default_rng(0).standard_normal((13, 2)) * [1.0, 0.5]
 HELD_OUT = np.random.default_rng(1).standard_normal((6, 2)) * [1.0, 0.5]
@@ -28,7 +28,8 @@ BASE = {
 
 def twice_ssm(model, batch, rng):
     """A callable objective that draws."""
-    loss, grad, per_sample = named_objective("ssm", probe="spherical")(model, batch, rng)
+    probes = draw_probes(batch.shape, "spherical", rng, batch.dtype)
+    loss, grad, per_sample = ns.ssm(model, batch, probes)
     return ns.LossGrad(2 * loss, 2 * grad, 2 * per_sample)
 
 
@@ -37,7 +38,7 @@ CASES = {
     "ssm": {"objective": "ssm", "n_probes": 2},
     "ssm-vr": {"objective": "ssm-vr", "probe": "gaussian"},
     "dsm": {"objective": "dsm", "sigma": 0.3, "validation": HELD_OUT},
-    "callable": {"objective": twice_ssm},
+    "callable": {"objective": named("twice ssm", twice_ssm)},
     "ema": {"ema": 0.9, "schedule": "constant"},
     "clip and decay": {"clip_norm": 0.5, "weight_decay": 0.1},
     "jitter": {"jitter": [0.1, 0.0], "objective": "ssm"},
@@ -135,9 +136,9 @@ def test_no_step_is_done_twice(path):
 
 
 def test_checkpoints_are_written_at_the_start_every_so_often_and_at_the_end(path, monkeypatch):
-    saved, save = [], checkpoint.Checkpoint.save
+    saved, save = [], checkpoint.CheckpointFile.save
     monkeypatch.setattr(
-        checkpoint.Checkpoint,
+        checkpoint.CheckpointFile,
         "save",
         lambda self, state, record: (saved.append(state.step), save(self, state, record)),
     )
@@ -186,13 +187,120 @@ def test_numpy_numbers_as_settings_are_stored_as_plain_ones(path):
     same(run(**plain, checkpoint=path, resume=True), run(**plain))
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_checkpoint_object_is_the_path_with_its_keywords(case, path):
+    kept = ns.fitting.Checkpoint(path, every=2)
+    run(**CASES[case], checkpoint=kept, checkpoint_every=None, callback=lambda step, loss, model: step == 4)
+    resumed = run(**CASES[case], checkpoint=ns.fitting.Checkpoint(path, resume=True), checkpoint_every=None)
+    same(resumed, run(**CASES[case]))
+
+
+# ---- for more steps than first asked -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [2, 7])
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_a_run_goes_on_for_more_steps_at_the_new_totals_rates(stop, schedule, path):
+    settings = {
+        **CASES["everything"],
+        "patience": 99,
+        "schedule": schedule,
+        "checkpoint": path,
+        "resume": True,
+    }
+    first = run(**settings, callback=lambda step, loss, model: step == stop)
+    longer = run(**{**settings, "steps": 12})
+    assert len(longer.history.step) == 12 and longer.stopped == "steps"
+    whole = run(**{**settings, "steps": 12, "checkpoint": None, "resume": False})
+    rates = np.concatenate([first.history.learning_rate, whole.history.learning_rate[stop:]])
+    np.testing.assert_array_equal(longer.history.learning_rate, rates)
+    np.testing.assert_array_equal(longer.history.loss[:stop], first.history.loss)
+    same_bits = np.array_equal(longer.final_model.theta, whole.final_model.theta)
+    assert same_bits == (
+        schedule == "constant"
+    )  # under the cosine the first part's rates were another total's
+    assert longer.history.validation_step[-1] == 12
+    same_losses = (schedule == "constant") | (np.arange(12) < 2)  # the first rate is the same in both
+    np.testing.assert_array_equal(longer.history.loss == whole.history.loss, same_losses)
+
+
+def test_fewer_steps_are_enough_where_no_more_are_done(path):
+    settings = {**CASES["validation"], "checkpoint": path, "resume": True}
+    run(**settings, callback=lambda step, loss, model: step == 3)
+    shorter = run(**{**settings, "steps": 3})
+    assert shorter.stopped == "steps" and list(shorter.history.validation_step) == [0, 2, 3]
+    with pytest.raises(
+        ValueError, match=r"steps must be at least the 3 that checkpoint .* has reached, got 2"
+    ):
+        run(**{**settings, "steps": 2})
+    assert len(run(**settings).history.step) == 7
+
+
+# ---- L-BFGS --------------------------------------------------------------------------------------------------
+
+BATCH = {
+    "optimizer": "lbfgs",
+    "objective": "dsm",
+    "sigma": 0.5,
+    "steps": 40,
+    "validation": HELD_OUT,
+    "jitter": 0.1,
+}
+
+
+def test_lbfgs_starts_again_from_the_saved_parameters(path):
+    """The same loss with the same noise, but without the memory of the first part: not the same bits."""
+    whole = run(**BATCH)
+    settings = {**BATCH, "checkpoint": path, "resume": True}
+    first = run(**settings, callback=lambda step, loss, model: step == 10)
+    assert first.stopped == "callback"
+    resumed = run(**settings)
+    np.testing.assert_array_equal(resumed.history.step, np.arange(1, len(resumed.history.step) + 1))
+    np.testing.assert_array_equal(resumed.history.loss[:10], whole.history.loss[:10])
+    assert (np.diff(resumed.history.loss) < 0).all() and resumed.stopped == "steps"
+    best = resumed.history.validation_loss.argmin()
+    assert resumed.validation_loss == resumed.history.validation_loss[best]
+    assert resumed.best_step == resumed.history.validation_step[best]
+    same(run(**settings), resumed)  # nothing is left to do
+    longer = run(**{**settings, "steps": 60})
+    assert len(longer.history.step) == 60 and longer.history.loss[-1] < resumed.history.loss[-1]
+
+
+def test_a_sharded_run_is_kept_too(path):
+    def total():
+        return ns.sharded("ssm", None, [X[:5], X[5:]], block_rows=3)
+
+    settings = {**BASE, "optimizer": "lbfgs", "steps": 20, "checkpoint": path, "resume": True}
+    first = ns.fit(MODEL, None, total(), **settings, callback=lambda step, loss, model: step == 4)
+    second = ns.fit(MODEL, None, total(), **settings)
+    assert (
+        list(second.history.loss[:4]) == list(first.history.loss)
+        and second.history.loss[-1] < first.history.loss[-1]
+    )
+    with pytest.raises(ValueError, match="must come from the same data"):
+        ns.fit(MODEL, None, ns.sharded("ssm", None, [X[:6], X[6:]], block_rows=3), **settings)
+
+
+def test_lbfgs_that_converged_has_nothing_left_to_do(path):
+    start = ns.LinearScore(np.zeros((2, 2)), np.zeros(2))
+    settings = {**BASE, "steps": 200, "optimizer": "lbfgs", "checkpoint": path, "resume": True}
+    first = ns.fit(start, X, **settings)
+    again = ns.fit(start, X, **settings)
+    assert first.stopped == "converged" and again.stopped in ("converged", "line search")
+    assert len(again.history.step) <= len(first.history.step) + 2
+    np.testing.assert_allclose(again.model.theta, first.model.theta, rtol=1e-7)
+
+
 # ---- Ctrl-C between any two lines ----------------------------------------------------------------
 
 
 class CtrlC:
     """A tracer that raises KeyboardInterrupt at the so-many-th line run in the training loop."""
 
-    FUNCTIONS = ("run_adam", "train_step", "evaluate", "validate", "look", "save", "step", "validation")
+    FUNCTIONS = (
+        *("carry_out", "minimise", "_step", "evaluate", "take", "reason_to_stop", "judged", "_held_out_loss"),
+        *("loss", "save_or_warn", "save", "step", "validation", "next_batch", "batch", "with_jitter"),
+    )
 
     def __init__(self, at):
         self.at, self.lines = at, 0

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fitting_cases import QUICK, TYPES, Watch, affine, data, same, small, watched
+from support.fitting_cases import QUICK, TYPES, Watch, Watched, affine, data, same, small, watched
 from support.strategies import seeds
 from test_optimizers import reference_adam
 
 import npscore as ns
+from npscore import objectives
 from npscore.fitting.optimizers import learning_rate_at
-from npscore.objectives import named_objective
 
 # ---- the loop ------------------------------------------------------------------------------------
 
@@ -74,11 +74,32 @@ def test_batches_are_full_whatever_the_number_of_rows(n, size, expected):
 
 
 @pytest.mark.parametrize(
-    "objective, settings", [("ssm", {}), ("ssm-vr", {"n_probes": 2}), ("dsm", {"sigma": 0.3})]
+    "objective, kind, settings",
+    [
+        ("ism", objectives.ISM, {}),
+        ("ssm", objectives.SSM, {"probe": "gaussian"}),
+        ("ssm-vr", objectives.SSMVR, {"n_probes": 2}),
+        ("dsm", objectives.DSM, {"sigma": 0.3}),
+    ],
 )
-def test_a_named_objective_is_the_callable_of_that_name(objective, settings):
-    named = ns.fit(small(), data(), objective, **settings, **QUICK)
-    assert same(named, ns.fit(small(), data(), named_objective(objective, **settings), **QUICK))
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_named_objective_is_the_object_of_that_name(objective, kind, settings, optimizer):
+    options = {**QUICK, "optimizer": optimizer, "validation": data(5, seed=1)}
+    named = ns.fit(small(), data(), objective, **settings, **options)
+    assert same(named, ns.fit(small(), data(), kind(**settings), **options))
+
+
+def test_a_callable_gets_a_generator_of_its_own_at_every_step():
+    """Its draws come from a seed that the run's generator gives, so a run is fixed by its seed."""
+    seen = []
+
+    def drawing(model, batch, rng):
+        seen.append(rng.standard_normal())
+        return ns.ism(model, batch)
+
+    first = ns.fit(small(), data(), drawing, **QUICK)
+    assert same(first, ns.fit(small(), data(), drawing, **QUICK))
+    assert seen[:6] == seen[6:] and len(set(seen)) == 6
 
 
 @pytest.mark.parametrize("objective", ["ism", "ssm", "ssm-vr", "dsm"])
@@ -119,12 +140,12 @@ def test_everything_is_computed_in_the_models_type(dtype, objective, optimizer):
     model, seen = small(), []
     model = model.with_theta(model.theta.astype(dtype))
     sigma = 0.3 if objective == "dsm" else None
-    drawn = named_objective(objective, sigma=sigma)
 
-    def watching(model, batch, rng):
-        result = drawn(model, batch, rng)
-        seen.append([model.dtype, batch.dtype, *(np.asarray(part).dtype for part in result)])
-        return result
+    def note(model, batch, result):
+        parts = [part for part in result if part is not None]
+        seen.append([model.dtype, batch.dtype, *(np.asarray(part).dtype for part in parts)])
+
+    watching = Watched(note, objective, sigma=sigma)
 
     numbers = {  # NumPy's numbers must not impose their type
         "learning_rate": np.float64(0.02),
@@ -249,7 +270,7 @@ BAD = [
     ({"ema": 0}, ValueError, "ema must be a finite number > 0 and < 1"),
     ({"sigma": 0.1}, ValueError, "sigma must be None unless objective is 'dsm'"),
     (
-        {"sigma": 0.1, "objective": named_objective("ism")},
+        {"sigma": 0.1, "objective": lambda m, x, rng: ns.ism(m, x)},
         ValueError,
         "sigma must be None unless objective is 'dsm'",
     ),

@@ -8,7 +8,7 @@ from support.fitting_cases import QUICK, affine, data, same, small, watched
 
 import npscore as ns
 from npscore.datasets.rounding import RoundedDataWarning
-from npscore.objectives import named_objective
+from npscore.objectives import ISM
 
 
 def test_jitter_is_fresh_gaussian_noise_column_by_column():
@@ -40,7 +40,7 @@ def rounded(n=60):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-@pytest.mark.parametrize("objective", ["ism", "ssm", "ssm-vr", named_objective("ism")])
+@pytest.mark.parametrize("objective", ["ism", "ssm", "ssm-vr", ISM()])
 def test_rounded_data_draws_a_warning_that_names_the_column(objective, optimizer):
     settings = {**QUICK, "steps": 2, "optimizer": optimizer}
     with pytest.warns(RoundedDataWarning, match="column 'waiting'") as caught:

@@ -7,6 +7,7 @@ from support.fitting_cases import QUICK, Watch, affine, ctrl_c, data, failing, h
 import npscore as ns
 from npscore.datasets.rounding import dequantise
 from npscore.datasets.splitting import train_validation_split
+from npscore.objectives import DSM, draw_probes
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------
 
@@ -14,8 +15,7 @@ from npscore.datasets.splitting import train_validation_split
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_ctrl_c_keeps_the_last_model(at):
     run = ns.fit(small(), data(), failing(at, ctrl_c), **QUICK)
-    never = failing(0, ctrl_c)  # a callable draws its seed from the run's generator, "ism" nothing
-    whole = ns.fit(small(), data(), never, callback=(watch := Watch()), **QUICK)
+    whole = ns.fit(small(), data(), callback=(watch := Watch()), **QUICK)
     assert run.stopped == "interrupted" and run.best_step == at - 1
     np.testing.assert_array_equal(run.model.theta, [small(), *watch.models][at - 1].theta)
     np.testing.assert_array_equal(run.history.loss, whole.history.loss[: at - 1])
@@ -94,12 +94,10 @@ def test_a_huge_learning_rate_ends_in_that_error_or_in_finite_numbers(dtype, act
 
 def test_a_held_out_loss_that_is_not_finite_stops_too():
     far = np.full((2, 2), 1e160)
-    with pytest.raises(
-        ns.NonFiniteLossError, match=r"loss per sample must be finite, got inf .* at step 0"
-    ) as caught:
+    with pytest.raises(ns.NonFiniteLossError, match=r"held-out loss.* inf.* at step 0") as caught:
         ns.fit(affine(), data(), validation=far, **QUICK)
     assert caught.value.result.validation_loss is None
-    with pytest.raises(ns.NonFiniteLossError, match=r"loss per sample must be finite, got inf .* at step 0"):
+    with pytest.raises(ns.NonFiniteLossError, match=r"held-out loss.* inf.* at step 0"):
         ns.fit(affine(), data(), validation=far, optimizer="lbfgs")
 
 
@@ -179,14 +177,114 @@ def test_a_fraction_is_the_split_of_the_same_name():
     assert same(ns.fit(small(), data(20), validation=0.3, **QUICK), by_hand)
 
 
-@pytest.mark.parametrize("objective, sigma", [("ism", None), ("dsm", 0.4)])
+def by_hand(objective, x, rng):
+    """The loss of a model on rows, with the noise or probes that the generator gives next."""
+    if objective == "ism":
+        return lambda model: held_out_ism(model, x)
+    if objective == "dsm":
+        noise = rng.standard_normal(x.shape)
+        return lambda model: ns.dsm(model, x, noise, 0.4).loss
+    probes = draw_probes((2, *x.shape), "gaussian", rng)
+    return lambda model: {"ssm": ns.ssm, "ssm-vr": ns.ssm_vr}[objective](model, x, probes).loss
+
+
+FIELDS = {
+    "ism": {},
+    "dsm": {"sigma": 0.4},
+    "ssm": {"n_probes": 2, "probe": "gaussian"},
+    "ssm-vr": {"n_probes": 2, "probe": "gaussian"},
+}
+
+
+@pytest.mark.parametrize("objective", FIELDS)
 @pytest.mark.parametrize("jitter", [0.0, [0.2, 0.0]])
-def test_held_out_rows_get_the_noise_that_training_sees_drawn_once(objective, sigma, jitter):
-    held_out = data(9, seed=5)
-    run = ns.fit(small(), data(), objective, sigma=sigma, jitter=jitter, validation=held_out, **QUICK)
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_held_out_rows_are_judged_by_the_objectives_own_loss_on_one_draw(objective, jitter, optimizer):
+    held_out, watch = data(9, seed=5), Watch()
+    settings = {
+        **QUICK,
+        "optimizer": optimizer,
+        "jitter": jitter,
+        "validation": held_out,
+        "validate_every": 1,
+    }
+    run = ns.fit(small(), data(), objective, **FIELDS[objective], callback=watch, **settings)
     rng, noisy = np.random.default_rng(QUICK["rng"]), held_out
-    for deviation in [d for d in (jitter, sigma) if np.any(d)]:
-        noisy = dequantise(noisy, deviation, rng=rng)
-    assert run.history.validation_loss[0] == held_out_ism(small(), noisy)
-    assert run.validation_loss == held_out_ism(run.model, noisy)
-    assert (noisy == held_out).all() == (sigma is None and jitter == 0.0)
+    if np.any(jitter):
+        noisy = dequantise(held_out, jitter, rng=rng)
+    loss = by_hand(objective, noisy, rng)
+    expected = [loss(model) for model in [small(), *watch.models]]
+    np.testing.assert_allclose(run.history.validation_loss, expected, rtol=1e-12)
+    assert (
+        run.validation_loss == run.history.validation_loss.min() == pytest.approx(loss(run.model), rel=1e-12)
+    )
+
+
+def test_a_metric_judges_in_place_of_the_objective():
+    held_out = data(9, seed=5)
+    settings = {"sigma": 0.4, "validation": held_out, **QUICK}
+    by_ism = ns.fit(small(), data(), "dsm", metric="ism", **settings)
+    assert by_ism.validation_loss == held_out_ism(by_ism.model, held_out)
+    noise = np.random.default_rng(QUICK["rng"]).standard_normal(held_out.shape)
+    by_dsm = ns.fit(small(), data(), "dsm", metric=DSM(1.5), **settings)
+    loss = ns.dsm(by_dsm.model, held_out, noise, 1.5).loss
+    assert by_dsm.validation_loss == pytest.approx(loss, rel=1e-13)
+    plain = ns.fit(small(), data(), "dsm", **settings)
+    assert plain.validation_loss != pytest.approx(loss, rel=1e-3)
+    np.testing.assert_array_equal(plain.history.loss, by_dsm.history.loss)  # it plays no part in training
+
+
+class InPlace(DSM):
+    """DSM that ruins what it is given."""
+
+    def loss(self, model, x, draw=None, weights=None, cond=None):
+        result = super().loss(model, x.copy(), draw.copy(), weights, cond)
+        x *= 3.0
+        draw *= 0.0
+        return result
+
+    def values(self, model, x, draw=None, cond=None):
+        return self.loss(model, x, draw, None, cond).per_sample
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_an_objective_that_works_in_place_changes_nothing(optimizer):
+    x, held_out = data().copy(), data(9, seed=5).copy()
+    settings = {**QUICK, "optimizer": optimizer, "validation": held_out, "validate_every": 1}
+    spoiling = ns.fit(small(), x, InPlace(0.4), **settings)
+    np.testing.assert_array_equal(x, data())
+    np.testing.assert_array_equal(held_out, data(9, seed=5))
+    assert same(spoiling, ns.fit(small(), x, DSM(0.4), **settings))
+    for shards in ([x[:5], x[5:]], [x]):
+        one, other = (
+            ns.fit(small(), None, ns.sharded(o(0.4), None, shards), **{**settings, "optimizer": "lbfgs"})
+            for o in (InPlace, DSM)
+        )
+        assert same(one, other)
+        np.testing.assert_array_equal(x, data())
+
+
+def test_a_callable_that_works_in_place_gets_rows_of_its_own():
+    def spoiling(model, rows, rng):
+        result = ns.ism(model, rows)
+        rows[...] = np.nan
+        return result
+
+    x = data().copy()
+    for where in (x, None):
+        objective = spoiling if where is x else ns.sharded(spoiling, None, [x])
+        run = ns.fit(small(), where, objective, optimizer="lbfgs", steps=5, rng=0)
+        np.testing.assert_array_equal(x, data())
+        assert same(run, ns.fit(small(), x, optimizer="lbfgs", steps=5, rng=0))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"metric": "ism"}, "metric must be None without validation rows"),
+        ({"metric": "likelihood", "validation": 0.2}, "must be one of ism, ssm, ssm-vr, dsm"),
+    ],
+)
+def test_a_metric_that_cannot_judge_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ns.fit(small(), data(), **QUICK, **changes)

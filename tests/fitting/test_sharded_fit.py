@@ -113,7 +113,6 @@ BAD = [
     ({"jitter": [0.1, 0.2]}, ValueError, r"jitter must be one number or have shape \(3,\)"),
     ({"jitter": -1.0}, ValueError, "jitter must be >= 0, got -1"),
     ({"patience": 3}, ValueError, "patience must be None without validation rows to watch, got 3"),
-    ({"checkpoint": "run.npz"}, ValueError, "checkpoint must be None with optimizer 'lbfgs'"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.shard_cases import assert_close, model, rows
 
 import npscore as ns
-from npscore.fitting.sharded import Job, run_job
+from npscore.fitting.rows import run_shard
 
 # ---- files -------------------------------------------------------------------------------------------------
 
@@ -53,8 +53,8 @@ def test_what_no_file_holds_is_sent_itself(tmp_path):
 
 
 def job_of(net, shards, **options):
-    objective = ns.sharded("ism", None, shards, **options)
-    return Job(objective._plan(net, (1, 2, 3, 4)), objective.shards[0], 0)
+    total = ns.sharded("ism", None, shards, **options)
+    return total.rows.jobs(total.objective, net, (1, 2, 3, 4))[0]
 
 
 def test_a_job_is_the_parameters_and_so_is_its_result(tmp_path):
@@ -63,7 +63,7 @@ def test_a_job_is_the_parameters_and_so_is_its_result(tmp_path):
     job = job_of(net, [tmp_path / "x.npy"])
     p = net.theta.size
     assert 8 * p < len(pickle.dumps(job)) < 8 * p + 1500
-    assert 8 * p < len(pickle.dumps(run_job(job))) < 8 * p + 500
+    assert 8 * p < len(pickle.dumps(run_shard(job))) < 8 * p + 500
 
 
 def test_a_worker_holds_a_block_and_not_its_shard(tmp_path):
@@ -71,7 +71,7 @@ def test_a_worker_holds_a_block_and_not_its_shard(tmp_path):
         np.save(tmp_path / "x.npy", rows(n=n))
         job = job_of(model(), [tmp_path / "x.npy"], block_rows=500)
         tracemalloc.start()
-        run_job(job)
+        run_shard(job)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -150,4 +150,4 @@ def test_numbers_too_large_for_the_type_they_are_computed_in(tmp_path):
     with pytest.raises(
         ValueError, match=r"shards\[1\] must be finite in float32, got -?inf at row 0, column 0"
     ):
-        objective.prepared(model(np.float32), 0.0)(model(np.float32))
+        ns.fit(model(np.float32), None, objective, optimizer="lbfgs")

@@ -6,7 +6,7 @@ import numpy as np
 from support.strategies import network
 
 import npscore as ns
-from npscore.objectives import named_objective
+from npscore.objectives import Objective, as_objective
 
 TYPES = (np.float32, np.float64, np.longdouble)
 QUICK = {"steps": 6, "batch_size": 4, "rng": 3, "learning_rate": 0.02}
@@ -57,26 +57,33 @@ class Watch:
         return step == self.stop
 
 
-def watched(seen, objective="ism", **settings):
+class Watched(Objective):
+    """The named objective, whose results go through ``seen(model, x, result)``."""
+
+    def __init__(self, seen, objective="ism", **fields):
+        self.seen, self.objective = seen, as_objective(objective, **fields)
+
+    def draw(self, x, rng):
+        return self.objective.draw(x, rng)
+
+    def loss(self, model, x, draw=None, weights=None, cond=None):
+        result = self.objective.loss(model, x, draw, weights, cond)
+        changed = self.seen(model, x, result)
+        return result if changed is None else changed
+
+    def values(self, model, x, draw=None, cond=None):
+        return self.objective.values(model, x, draw, cond)
+
+
+def watched(seen, objective="ism", **fields):
     """The named objective, keeping each batch it is given."""
-    drawn = named_objective(objective, **settings)
-
-    def watching(model, batch, rng):
-        seen.append(batch.copy())
-        return drawn(model, batch, rng)
-
-    return watching
+    return Watched(lambda model, x, result: seen.append(x.copy()), objective, **fields)
 
 
 def failing(at, failure):
     """ISM, but for its so-many-th evaluation, counted from 1, whose result goes through ``failure``."""
     evaluations = count(1)
-
-    def objective(model, batch, rng):
-        result = ns.ism(model, batch)
-        return failure(result) if next(evaluations) == at else result
-
-    return objective
+    return Watched(lambda model, x, result: failure(result) if next(evaluations) == at else None)
 
 
 def ctrl_c(result):

@@ -1,0 +1,207 @@
+"""A fit under way: what is fitted to what, the state after every step, and what follows a step of any optimiser."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from .._run.blas import one_blas_thread
+from .._run.borders import NotFiniteError
+from .._run.progress import Progress
+from ..models.base import Array, ScoreModel
+from ..objectives import Objective
+from .held_out import HeldOut
+from .result import FitResult, NonFiniteLossError, Recorder
+from .rows import Rows, as_loss_grad
+
+Callback = Optional[Callable[[int, float, ScoreModel], Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is fitted to what, and for how long. ``seed`` is the generator's state before anything was drawn."""
+
+    model: ScoreModel
+    rows: Rows
+    objective: Objective
+    held_out: Optional[HeldOut]
+    steps: int
+    batch_size: int
+    validate_every: Optional[int]
+    patience: Optional[int]
+    seed: dict[str, Any]
+
+    @property
+    def validation_interval(self) -> int:
+        """Steps between two held-out losses: ``validate_every``, or a hundredth of all steps."""
+        return self.validate_every or max(1, self.steps // 100)
+
+
+class State(NamedTuple):
+    """Everything the next step depends on; ``memory`` is the optimiser's own.
+
+    ``average`` is θ itself without ``ema``. ``step`` and ``validations`` count the lines of the history, so that one
+    assignment of a state commits all of it.
+    """
+
+    step: int
+    theta: Array
+    average: Array
+    memory: Any
+    validations: int
+    best_step: int
+    best_theta: Array
+    best_loss: float
+
+
+class Diverged(Exception):
+    """Something is no longer finite; ``args`` are the step and a phrase that says what."""
+
+
+class Optimizer(ABC):
+    """Minimises the loss of a run: ``Adam(…)``, ``LBFGS(…)``. Its fields are part of a checkpoint's fingerprint."""
+
+    @abstractmethod
+    def first_memory(self, problem: Problem, rng: np.random.Generator) -> Any:
+        """What the optimiser remembers from step to step, before the first."""
+
+    @abstractmethod
+    def minimise(self, run: Run) -> str:
+        """Take steps until there is a reason to stop, and return it."""
+
+    def packed(self, memory: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+        """The memory as JSON-ready values and arrays, for a checkpoint."""
+        return {}, {}
+
+    def unpacked(self, header: Mapping[str, Any], arrays: Mapping[str, Array], run: Run) -> Any:
+        """The memory of a checkpoint; raises KeyError, TypeError or ValueError where it is damaged."""
+        return None
+
+
+class Run:
+    """A fit under way: its state and history, and what follows every step of whatever optimiser."""
+
+    def __init__(self, problem: Problem, rng: np.random.Generator, callback: Callback):
+        self.problem, self.rng, self.callback = problem, rng, callback
+        self.record, self.told_to_stop = Recorder(), False
+        self.line: Any = None
+        self.save: Callable[[], None] = lambda: None
+        self.save_every = problem.steps
+
+    def carry_out(self, optimizer: Optimizer, state: State, progress: Optional[bool]) -> FitResult:
+        """Minimise from a state to the end, Ctrl-C or overflow; BLAS keeps to one thread, for bits and for speed."""
+        self.state = state
+        steps = self.problem.steps
+        try:
+            with (
+                one_blas_thread(),
+                Progress("fit", steps, enabled=progress) as self.line,
+                np.errstate(all="ignore"),
+            ):
+                self.state = self.judged(self.state)
+                stopped = optimizer.minimise(self)
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+        except Diverged as error:
+            raise NonFiniteLossError(*error.args, self.result("not finite")) from None
+        self.save()
+        return self.result(stopped)
+
+    def evaluate(self, loss_of: Callable[[ScoreModel], Any], theta: Array) -> tuple[float, Array, float]:
+        """Loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged.
+
+        θ is finite, and becomes the model's own: nobody writes to it from here on.
+        """
+        step = self.state.step + 1
+        try:
+            loss, grad = as_loss_grad(loss_of(self.problem.model._with_theta(theta)), theta.shape)
+        except NotFiniteError as error:
+            raise Diverged(step, str(error)) from None
+        loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
+        if not np.isfinite(loss):
+            raise Diverged(step, f"loss became {loss}")
+        norm = float(np.sqrt(grad @ grad))
+        if not np.isfinite(norm):
+            raise Diverged(step, f"the gradient's norm became {norm}")
+        return loss, grad, norm
+
+    def take(self, state: State, loss: float, norm: float, rate: float) -> None:
+        """Take a step: history, held-out rows, progress, checkpoint, callback."""
+        self.record.step(state.step, loss, norm, rate)
+        self.state = self.judged(state)
+        if self.line.enabled:
+            self.line.update(state.step, self._remark(loss))
+        if state.step % self.save_every == 0:
+            self.save()
+        if self.callback is not None:
+            self.told_to_stop = bool(
+                self.callback(state.step, loss, self.problem.model.with_theta(state.theta))
+            )
+
+    def reason_to_stop(self) -> Optional[str]:
+        """Why no further step is to be taken; None where one is."""
+        problem, state = self.problem, self.state
+        if self.told_to_stop:
+            return "callback"
+        if state.step >= problem.steps:
+            return "steps"
+        if (
+            problem.patience is None
+            or state.step - state.best_step < problem.patience * problem.validation_interval
+        ):
+            return None
+        return "patience"
+
+    def judged(self, state: State, *, now: bool = False) -> State:
+        """The state after the held-out rows have judged it, where that is due; without any, the latest is the best.
+
+        It is due every so many steps, at the last one, and ``now``, but once a step. Raises Diverged.
+        """
+        problem = self.problem
+        if problem.held_out is None:
+            return state._replace(best_step=state.step, best_theta=state.average)
+        due = now or state.step % problem.validation_interval == 0 or state.step == problem.steps
+        if not due or (state.validations and self.record.last_validation[0] == state.step):
+            return state
+        loss = self._held_out_loss(state)
+        self.record.validation(state.step, loss)
+        state = state._replace(validations=state.validations + 1)
+        if loss < state.best_loss:
+            state = state._replace(best_step=state.step, best_theta=state.average, best_loss=loss)
+        return state
+
+    def _held_out_loss(self, state: State) -> float:
+        try:
+            loss = self.problem.held_out.loss(self.problem.model._with_theta(state.average))
+        except NotFiniteError as error:
+            raise Diverged(state.step, f"held-out loss: {error}") from None
+        if not np.isfinite(loss):
+            raise Diverged(state.step, f"held-out loss became {loss}")
+        return loss
+
+    def _remark(self, loss: float) -> str:
+        _, held_out = self.record.last_validation
+        return f"loss {loss:.4f}" + ("" if held_out is None else f"  held-out loss {held_out:.4f}")
+
+    def result(self, stopped: str) -> FitResult:
+        """The outcome so far."""
+        state, model = self.state, self.problem.model
+        return FitResult(
+            model=model.with_theta(state.best_theta),
+            final_model=model.with_theta(state.average),
+            history=self.record.history(state.step, state.validations),
+            best_step=state.best_step,
+            validation_loss=state.best_loss if state.validations else None,
+            stopped=stopped,
+        )
+
+
+def first_state(problem: Problem, optimizer: Optimizer, rng: np.random.Generator) -> State:
+    """The state before the first step."""
+    theta = problem.model.theta
+    memory = optimizer.first_memory(problem, rng)
+    return State(0, theta, theta, memory, 0, 0, theta, float("inf"))
