@@ -54,7 +54,8 @@ def sharded(
     Raises TypeError or ValueError for a wrong argument; when called, ValueError naming shard, row and column of a
     number that is not finite, and what the objective or the executor raises, as it is.
     """
-    objective = as_objective(objective, rows="rows", sigma=sigma, n_probes=n_probes, probe=probe)
+    probes = {} if (n_probes, probe) == (1, "rademacher") else {"n_probes": n_probes, "probe": probe}
+    objective = as_objective(objective, rows="rows", sigma=sigma, **probes)
     block_rows = as_count(block_rows, "block_rows")
     return Sharded(objective, Rows(as_shards(shards), as_executor(executor), block_rows))
 
@@ -106,5 +107,5 @@ class Sharded:
 
     def __repr__(self) -> str:
         spec = self.objective.spec()
-        name = "callable" if spec is None else spec["name"]
+        name = "callable" if spec is None else spec.get("name", spec.get("objective", "objective"))
         return f"<npscore.sharded {name}: {len(self.shards):,} shards, {self.n:,} x {self.d}>"

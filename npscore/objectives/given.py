@@ -112,6 +112,13 @@ def as_objective(objective: Any, rows: str = "batch", **fields: Any) -> Objectiv
     given = {name: value for name, value in fields.items() if value is not None}
     if isinstance(objective, str):
         return named_objective(objective, **given)
+    signature = f"(model, {rows}, rng) -> LossGrad, an npscore.objectives.Objective, or a name"
+    if any(objective is own for own in PURE):
+        name = objective.__name__
+        instead = "objectives.ESM(target_score)" if objective is esm else repr(name.replace("_", "-"))
+        raise TypeError(
+            f"objective must be a callable {signature}, got npscore's {name}, which takes no rng: use {instead}"
+        )
     if given:
         name, value = next(iter(given.items()))
         needed = "'dsm'" if name == "sigma" else "'ssm' or 'ssm-vr'"
@@ -120,13 +127,6 @@ def as_objective(objective: Any, rows: str = "batch", **fields: Any) -> Objectiv
         )
     if isinstance(objective, Objective):
         return objective
-    signature = f"(model, {rows}, rng) -> LossGrad, an npscore.objectives.Objective, or a name"
-    if any(objective is own for own in PURE):
-        name = objective.__name__
-        instead = "objectives.ESM(target_score)" if objective is esm else repr(name.replace("_", "-"))
-        raise TypeError(
-            f"objective must be a callable {signature}, got npscore's {name}, which takes no rng: use {instead}"
-        )
     if isinstance(objective, type) and issubclass(objective, Objective):
         raise TypeError(f"objective must be an objective, got the class {objective.__name__}: make one of it")
     return FromCallable(as_callable(objective, "objective", signature))

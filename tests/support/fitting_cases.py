@@ -74,6 +74,9 @@ class Watched(Objective):
     def values(self, model, x, draw=None, cond=None):
         return self.objective.values(model, x, draw, cond)
 
+    def spec(self):
+        return None
+
 
 def watched(seen, objective="ism", **fields):
     """The named objective, keeping each batch it is given."""

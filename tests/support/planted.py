@@ -212,8 +212,8 @@ MISTAKES = [
          "fitting/test_optimizers.py::test_adam_is_the_published_algorithm_parameter_by_parameter"),
     ),
     *_table(
-        "fitting/sharded.py",
-        ("the mean of four shards' means", "(len(rows), plan.n)", "(len(rows), 4 * job.shard.rows.shape[0])",
+        "fitting/rows.py",
+        ("the mean of four shards' means", "(len(x), job.n)", "(len(x), 4 * job.shard.x.shape[0])",
          "fitting/test_sharded.py::test_every_shard_draws_from_its_own_stream_block_after_block[ism]"),
         ("one stream for all shards", "spawn_key=(index,)", "spawn_key=(0,)",
          "fitting/test_sharded.py::test_a_seed_fixes_the_noise_and_no_two_shards_share_theirs"),
