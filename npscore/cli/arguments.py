@@ -108,7 +108,7 @@ def _add_fit(commands: Any, run: Run) -> None:
         run,
         "fit a score to the columns of a CSV file",
         "Columns are standardised; a part of the rows is held out, and the parameters with the best held-out "
-        "ISM are kept. Ctrl-C keeps the best so far (exit code 130). "
+        "loss are kept. Ctrl-C keeps the best so far (exit code 130). "
         "Noise levels are in standard deviations of a column.",
     )
     parser.add_argument("data", metavar="DATA.csv", help="numbers, with or without a header line")
@@ -168,7 +168,12 @@ def _add_fit(commands: Any, run: Run) -> None:
         metavar="F",
         help="fraction of the rows held out [%(default)s]",
     )
-    add("--patience", type=int, metavar="N", help="stop after N looks (of 100) without a better one [never]")
+    add(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop after N held-out losses (of 100) without a better one [never]",
+    )
     add("--seed", type=int, default=0, metavar="N", help="seed of all random numbers [%(default)s]")
     add("--checkpoint", metavar="FILE", help="save the state there every tenth of the steps")
     add("--resume", action="store_true", help="go on from --checkpoint")
