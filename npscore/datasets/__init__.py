@@ -4,6 +4,7 @@ from .bundled import digits, fiji_quakes, old_faithful
 from .rounding import (
     ColumnRounding,
     RoundedDataWarning,
+    comb_information,
     comb_ripple,
     dequantise,
     rounding_report,
@@ -19,6 +20,7 @@ __all__ = [
     "RoundedDataWarning",
     "Standardisation",
     "Table",
+    "comb_information",
     "comb_ripple",
     "dequantise",
     "digits",

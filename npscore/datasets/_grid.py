@@ -1,21 +1,35 @@
-"""The step of the grid that a column of numbers lies on, if it lies on one.
+"""The step of the grid that a column of numbers lies on, if it lies on one; of several grids, the coarsest.
 
 The idea is Kendall's (1974, "Hunting quanta"): if the values are c + k Δ with whole k, the phases
 2π x/Δ agree, and R = |mean exp(2πi x/Δ)| is 1; without a grid they are scattered. Candidates for Δ come from the
 gaps between neighbouring values, since a grid that shows has occupied cells side by side.
+
+A column may hold several grids: one or two significant digits (steps of 0.1 below 10, of 1 above), or some
+rows rounded more coarsely than others. A value of the coarser grid then stands alone: the next value that is
+repeated about as often is a coarse step away, whatever lies between. ``coarsest_step`` looks for a grid among these.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Optional
 
 import numpy as np
 
 Array = np.ndarray
 
+NEIGHBOURS = 8  # different values on either side
+FULL = 0.98  # share of occupied cells
 GAP_QUANTILES = (0.0, 0.1, 0.25, 0.5)
 MIN_CONCENTRATION = 0.9  # R of values within ± 7 % of a step (one standard deviation) of the grid
 MAX_CHANCE = 1e-6
+MIN_HEAPS = 6  # values of a coarser grid: a few round numbers (bounds, zero) are no grid
+MIN_ROWS = 0.05  # share of the rows that a coarser grid holds
+SHARES = (MIN_ROWS, 0.1, 0.2, 0.4)  # of the rows: those that stand most alone are tried for a grid
+FEW_LEVELS, MANY_LEVELS = (
+    1,
+    4,
+)  # of frequency in an octave: "about as often" is at least 1/2 to 1/4, or 0.7 to 0.84
 
 
 def grid_step(distinct: Array) -> Optional[float]:
@@ -37,6 +51,87 @@ def grid_step(distinct: Array) -> Optional[float]:
         if concentration >= MIN_CONCENTRATION and float(phase) ** (m - 2) < MAX_CHANCE:
             return step
     return None
+
+
+def coarsest_step(distinct: Array, counts: Array) -> Optional[float]:
+    """The largest step of a grid that holds more than 5 % of the rows; None where there is none.
+
+    ``distinct`` (m,) are the different values, ascending, ``counts`` (m,) the rows that hold them. Without a
+    coarser grid among the repeated values it is that of all values, ``grid_step``.
+    """
+    fine = grid_step(distinct)
+    repeated = np.flatnonzero(counts > 1)
+    if repeated.size < MIN_HEAPS:
+        return fine
+    values, frequency = distinct[repeated], counts[repeated]  # (h,), (h,)
+    base = grid_step(values) if fine is None else fine
+    steps = [base]
+    for levels in (FEW_LEVELS, MANY_LEVELS):
+        reach = _reach(values, frequency, levels)  # (h,)
+        for least in _thresholds(reach, frequency / counts.sum()):
+            steps.append(_coarser(values[reach >= least], base))
+    return max((step for step in steps if step is not None), default=None)
+
+
+def ties_beyond_chance(distinct: Array, counts: Array, step: float) -> float:
+    """The share of rows that repeat a value, less the share that would on a grid of ``step`` by chance.
+
+    Among the 2·8 nearest different values a share o of the cells is occupied. If rows fall into cells at a
+    rate λ, o = 1 − exp(−λ), and an occupied cell holds λ/o rows on average. Full cells count as chance.
+    """
+    i = np.arange(distinct.size)  # (m,)
+    low, high = np.maximum(i - NEIGHBOURS, 0), np.minimum(i + NEIGHBOURS, distinct.size - 1)  # (m,)
+    cells = (distinct[high] - distinct[low]) / step  # (m,)
+    occupied = np.clip((high - low) / np.maximum(cells, 1.0), 1e-300, FULL)  # (m,)
+    expected = np.where(occupied < FULL, -np.log1p(-occupied) / occupied, counts)  # (m,)
+    return float((counts - expected).sum() / counts.sum())
+
+
+def _reach(values: Array, frequency: Array, levels: int) -> Array:
+    """(h,): how far each value is from the next one that is about as frequent or more so, on either side.
+
+    Frequencies are compared in ``levels`` levels an octave; the level just below counts as about as frequent.
+    """
+    level = np.floor(levels * np.log2(frequency) + 1e-9).astype(int)  # (h,)
+    reach = np.empty(values.size)
+    for one in np.unique(level):
+        rivals = np.flatnonzero(level >= one - 1)
+        gaps = np.diff(values[rivals], prepend=-np.inf, append=np.inf)
+        nearest = np.minimum(gaps[:-1], gaps[1:])
+        chosen = level[rivals] == one
+        reach[rivals[chosen]] = nearest[chosen]
+    return reach
+
+
+def _thresholds(reach: Array, share: Array) -> list[float]:
+    """The reaches that more than 5, 10, 20 and 40 % of the rows attain, less rounding."""
+    order = np.argsort(-reach, kind="stable")
+    held = np.cumsum(share[order])  # (h,)
+    at = np.searchsorted(held, SHARES, side="right")
+    return sorted({float(reach[order[i]]) * (1 - 1e-9) for i in at if i < order.size})
+
+
+def _coarser(heaps: Array, base: Optional[float]) -> Optional[float]:
+    """The step of the grid of ``heaps``, a whole multiple of ``base``, unless chance may have put them there.
+
+    Of values on a grid of step ``base``, each is on a grid K times as coarse with a chance of 1/K. The
+    offset is free, and a value beside the coarser grid speaks against it as one on it speaks for it.
+    """
+    step = grid_step(heaps) if heaps.size >= MIN_HEAPS else None
+    if step is None or base is None:
+        return step
+    multiple = round(step / base)
+    on = int(_on_grid(heaps, step).sum())
+    if multiple < 2 or on < MIN_HEAPS:
+        return None
+    return multiple * base if (heaps.size + 1 - 2 * on) * math.log(multiple) < math.log(MAX_CHANCE) else None
+
+
+def _on_grid(x: Array, step: float) -> Array:
+    """Which values are within a tenth of a step of the grid, (m,)."""
+    phase = (x - x[0]) / step  # (m,)
+    offset = np.angle(np.exp(2j * np.pi * phase).mean()) / (2 * np.pi)
+    return np.abs(phase - offset - np.rint(phase - offset)) < 0.1
 
 
 def _concentration(x: Array, step: float) -> float:

@@ -7,12 +7,23 @@ noise makes it one): by Poisson summation a comb of step Δ, convolved with N(0,
 
     Δ Σₖ N(x; kΔ, σ²) = 1 + 2 Σⱼ exp(−2π² j² σ²/Δ²) cos(2π j x/Δ)        (9.11)
 
-whose first ripple is 1.4e-2 at σ = Δ/2 and 3.0e-5 at σ = 3Δ/4. Uniform noise of width Δ would level the comb
-too, but to a density with steps, whose score is zero inside a cell and infinite at its edge: outside the theorem.
+whose first ripple r = 2 exp(−2π²σ²/Δ²) is 1.4e-2 at σ = Δ/2 and 3.0e-5 at σ = 3Δ/4. Score matching sees the
+score, where a ripple r of the density is one of height 2πr/Δ. A model that adds this sine to a Gaussian's score
+−(x − m)/s² lowers J_ISM by half its mean square, ¼(2πr/Δ)², and the Gaussian itself by 1/(2s²). Their quotient,
+
+    ½ (2πr)² (s/Δ)²,
+
+is the Fisher information that the grid adds, relative to the Gaussian's 1/s². It decides what noise is enough. At
+s = 50 Δ it is 10 for σ = Δ/2, where the density's ripple is no more than 1.4 %: the sine is worth ten Gaussians.
+For σ = 3Δ/4 it is 4.4e-5, and 0.018 at s = 1000 Δ, the finest grid that is looked for.
+
+Uniform noise of width Δ would level the comb too, but to a density with steps, whose score is zero inside a cell
+and infinite at its edge: outside the theorem.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional
@@ -20,15 +31,18 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_number, as_positive, as_rng, as_shaped
+from .._run.scale import exponents
 from ._columns import as_columns
-from ._grid import grid_step
+from ._grid import coarsest_step, grid_step, ties_beyond_chance
 
 Array = np.ndarray
 
 MAX_TIES = 0.05  # a column may repeat values in this fraction of its rows
+MAX_ATOMS = 0.1  # share of repeated rows, beyond those that a fine grid has by chance
 FINEST = 1e-3  # a step below this many standard deviations is too fine for a network to follow
-ENOUGH = 0.5  # noise of this many steps leaves a ripple of 1.4 %: no warning
-SUGGESTED = 0.75  # noise of this many steps leaves a ripple of 3e-5
+ENOUGH = 0.02  # noise is enough if the grid adds no more than this to the Gaussian's Fisher information
+QUARTER = 0.6373  # the width of the middle quarter of a Gaussian, in standard deviations
+SUGGESTED = 0.75  # steps: at the finest step that counts the grid then adds 0.018
 
 
 class RoundedDataWarning(UserWarning):
@@ -41,7 +55,9 @@ class ColumnRounding(NamedTuple):
     column: str
     n_distinct: int
     tie_fraction: float  # share of the rows that repeat an earlier row's value
-    resolution: Optional[float]  # the step of the grid the values lie on; None where there is none
+    resolution: Optional[
+        float
+    ]  # the coarsest step that more than 5 % of the rows hold; None where there is none
     is_rounded: bool  # the verdict: rounded or tied enough to spoil implicit score matching
     suggested_jitter: float  # standard deviation of Gaussian noise that hides it; 0 where not rounded
 
@@ -50,29 +66,34 @@ def rounding_report(values: Any, columns: Optional[Sequence[str]] = None) -> tup
     """One ``ColumnRounding`` for each column of ``values`` ``(n, d)``.
 
     The resolution is found from the gaps between neighbouring values, wherever the grid begins and
-    whatever its step, so it follows a change of units; see ``_grid.grid_step``. A column is judged
-    rounded if both hold:
+    whatever its step, so it follows a change of units; see ``_grid``. Where a column holds several grids (one or two
+    significant digits, some rows rounded more coarsely than others) it is the coarsest step that more than
+    5 % of the rows hold, as far as they stand out from the rows between them. A column is judged rounded if
+    both hold:
 
     - more than 5 % of its rows, and at least two, repeat an earlier value. Continuous data has no ties;
       data on a grid has them as soon as there are enough rows for the grid to show;
-    - the step, if there is one, is at least a thousandth of the column's standard deviation. A network
-      would need input weights beyond 2π · 1000 to follow a finer one.
+    - the step, if there is one, is at least a thousandth of the column's spread: its standard deviation, or
+      the width of the shortest interval with a quarter of its different values, 0.64 standard deviations of a Gaussian,
+      if that says less (a few rows of −9999 widen the first only). A network would need input weights beyond
+      2π · 1000 to follow a finer grid. With a finer one a column is rounded only if 10 % of the rows repeat values
+      that chance does not explain; these ties have no grid.
 
     The suggested jitter is ¾ of the step. Ties without a grid (a heap at zero, resampled rows) are atoms
     that no small noise hides; there it is the normal reference bandwidth 1.06 · sd · n^(−1/5)
     (Silverman 1986, eq. 3.28), which smooths visibly: consider dropping the repeated rows instead.
+    Raises TypeError or ValueError for a wrong argument.
     """
     values = as_batch(values, "values")
     names = as_columns(columns, values.shape[1])
-    precision = float(np.finfo(values.dtype).eps)
-    return tuple(
-        _column_rounding(column.astype(np.float64), name, precision)
-        for column, name in zip(values.T, names, strict=True)
-    )
+    return tuple(_column_rounding(column, name) for column, name in zip(values.T, names, strict=True))
 
 
 def suggested_jitter(values: Any) -> Array:
-    """``(d,)``: for each column of ``values`` the noise that hides its rounding, 0 where none is visible."""
+    """``(d,)``: for each column of ``values`` the noise that hides its rounding, 0 where none is visible.
+
+    ¾ of the coarsest step that more than 5 % of the rows hold; see ``rounding_report``.
+    """
     return np.array([column.suggested_jitter for column in rounding_report(values)])
 
 
@@ -82,13 +103,19 @@ def warn_if_rounded(
     """One ``RoundedDataWarning`` naming the columns whose rounding ``jitter`` does not hide.
 
     ``jitter`` is the standard deviation of the noise that will be added, a float or one for each column,
-    in the units of ``values``. It hides a grid if it is at least half its step, and ties without a grid
-    if it is positive. ``stacklevel`` is that of ``warnings.warn``.
+    in the units of ``values``. It hides a grid if what the grid adds to the Gaussian's Fisher information,
+    ``comb_information`` at the column's standard deviation (or a thousand steps, if that is less), is at most
+    2 %: half a step for the coarsest, three quarters for the finest. It hides ties without a grid if it is positive.
+    ``stacklevel`` is that of ``warnings.warn``.
     """
     values = as_batch(values, "values")
     given = _as_jitter(jitter, values.shape[1])  # (d,)
     report = rounding_report(values, columns)
-    found = [_described(column, sd) for column, sd in zip(report, given, strict=True) if _shows(column, sd)]
+    found = [
+        _described(column, sd)
+        for column, sd, x in zip(report, given, values.T, strict=True)
+        if _shows(column, float(sd), x)
+    ]
     if not found:
         return
     more = f"; and {len(found) - 4} more columns" if len(found) > 4 else ""
@@ -96,8 +123,8 @@ def warn_if_rounded(
         "rounded or tied data: "
         + "; ".join(found[:4])
         + more
-        + ". Implicit score matching is unbounded below on"
-        " such data (the model learns the grid): add noise with jitter=..., or use denoising score matching",
+        + ". Implicit score matching learns such a grid, and without noise it is unbounded below:"
+        " add noise with jitter=..., or use denoising score matching",
         RoundedDataWarning,
         stacklevel=stacklevel,
     )
@@ -124,34 +151,80 @@ def comb_ripple(jitter: float, resolution: float) -> float:
     """2 exp(−2π² (σ/Δ)²): the relative ripple that noise σ = ``jitter`` leaves of a grid of step Δ."""
     jitter = as_number(jitter, "jitter", at_least=0.0)
     resolution = as_positive(resolution, "resolution")
-    return float(2.0 * np.exp(-2.0 * np.pi**2 * (jitter / resolution) ** 2))  # eq-9.11
+    steps = min(jitter / resolution, 1e3)  # long before, the ripple is 0
+    return float(2.0 * np.exp(-2.0 * np.pi**2 * steps**2))  # eq-9.11
 
 
-def _column_rounding(x: Array, name: str, precision: float) -> ColumnRounding:
-    n = x.size
-    unit = np.ldexp(1.0, int(np.frexp(np.abs(x).max())[1]) - 1)  # a power of two: scaling by it is exact
-    x = x / unit  # (n,), within [-2, 2]: squares neither overflow nor vanish
+def comb_information(jitter: float, resolution: float, deviation: float) -> float:
+    """½ (2πr)² (s/Δ)², r = ``comb_ripple``: the Fisher information that a grid adds, relative to a Gaussian's 1/s².
+
+    Δ = ``resolution``, σ = ``jitter``, s = ``deviation``, the standard deviation of the data. It is what a sine in the
+    score can lower J_ISM by, relative to what the Gaussian does; see this module. For σ of half a step and more;
+    below, further terms of the comb add to it. Raises ValueError where it is beyond the largest float.
+    """
+    ripple = comb_ripple(jitter, resolution)
+    steps = as_positive(deviation, "deviation") / resolution
+    height = 2.0 * np.pi * ripple * steps
+    if not height < 1e154:
+        raise ValueError(f"deviation must be a number of steps with a finite square, got {steps:.3g} steps")
+    return 0.5 * height * height
+
+
+def _column_rounding(x: Array, name: str) -> ColumnRounding:
+    n, precision = x.size, float(np.finfo(x.dtype).eps)
+    x, exponent = _in_own_units(x)  # (n,), within [-1, 1]: squares neither overflow nor vanish
     n_distinct = np.unique(x).size
     repeats = n - n_distinct
     tied = repeats >= 2 and repeats > MAX_TIES * n
-    distinct = _apart(x, precision)  # (m,)
-    step = grid_step(distinct)
+    distinct, counts = _apart(x, precision)  # (m,), (m,)
+    step = coarsest_step(distinct, counts) if tied else grid_step(distinct)
     if tied and distinct.size == 2:  # yes or no, say: two values are always on a grid
         step = float(distinct[1] - distinct[0])
-    sd = float(x.std())
-    is_rounded = tied and (step is None or step >= FINEST * sd)
+    is_rounded = tied and (step is None or step >= FINEST * _spread(x, distinct))
+    if tied and not is_rounded and ties_beyond_chance(distinct, counts, step) > MAX_ATOMS:
+        step, is_rounded = None, True  # atoms, on a grid that is too fine to be seen
     jitter = 0.0
     if is_rounded:
-        jitter = SUGGESTED * step if step else 1.06 * sd * n**-0.2
-    resolution = None if step is None else float(step * unit)
-    return ColumnRounding(name, n_distinct, repeats / n, resolution, is_rounded, float(jitter * unit))
+        jitter = SUGGESTED * step if step else 1.06 * float(x.std()) * n**-0.2
+    resolution = None if step is None else _in_units_of_the_data(step, exponent)
+    jitter = _in_units_of_the_data(jitter, exponent)
+    return ColumnRounding(name, n_distinct, repeats / n, resolution, is_rounded, jitter)
 
 
-def _apart(x: Array, precision: float) -> Array:
-    """The different values, ascending, without those that differ by rounding only (0.3 and 3 * 0.1)."""
+def _in_own_units(x: Array) -> tuple[Array, int]:
+    """x/2^e within [-1, 1], in float64, and e: scaling by a power of two is exact. ValueError beyond float64."""
+    exponent = int(exponents(x))
+    if exponent > 1024:
+        raise ValueError(f"values must be within the range of float64, got one near 2**{exponent}")
+    return np.ldexp(x, -exponent).astype(np.float64), exponent
+
+
+def _in_units_of_the_data(length: float, exponent: int) -> float:
+    try:
+        return math.ldexp(length, exponent)
+    except OverflowError:
+        raise ValueError(
+            "values must be near enough for their step to be a float, got one beyond 1.8e308"
+        ) from None
+
+
+def _apart(x: Array, precision: float) -> tuple[Array, Array]:
+    """The different values, ascending, and how often each occurs: (m,), (m,).
+
+    Those that differ by rounding only (0.3 and 3 * 0.1) are one.
+    """
     ordered = np.sort(x)
     far = np.diff(ordered) > 8.0 * precision * max(abs(ordered[0]), abs(ordered[-1]))
-    return ordered[np.concatenate([[True], far])]
+    first = np.flatnonzero(np.concatenate([[True], far]))
+    return ordered[first], np.diff(first, append=x.size)
+
+
+def _spread(x: Array, distinct: Array) -> float:
+    """The standard deviation, or less where the middle of the different values says less: see rounding_report."""
+    quarter = distinct.size // 4
+    if quarter == 0:
+        return float(x.std())
+    return min(float(x.std()), float((distinct[quarter:] - distinct[:-quarter]).min()) / QUARTER)
 
 
 def _as_jitter(jitter: Any, d: int) -> Array:
@@ -163,10 +236,13 @@ def _as_jitter(jitter: Any, d: int) -> Array:
     return sd
 
 
-def _shows(column: ColumnRounding, jitter: float) -> bool:
-    if column.resolution is None:
+def _shows(column: ColumnRounding, jitter: float, values: Array) -> bool:
+    """Whether the rounding of a column's ``values`` (n,) is still visible behind noise of this size."""
+    if column.resolution is None or not column.is_rounded:
         return column.is_rounded and jitter == 0
-    return column.is_rounded and jitter < ENOUGH * column.resolution
+    x, exponent = _in_own_units(values)
+    steps = min(max(float(x.std()) / math.ldexp(column.resolution, -exponent), 1.0), 1.0 / FINEST)
+    return comb_information(min(jitter / column.resolution, 1e3), 1.0, steps) > ENOUGH
 
 
 def _described(column: ColumnRounding, jitter: float) -> str:

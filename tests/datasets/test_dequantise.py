@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from npscore import datasets
 from npscore.datasets import (
     RoundedDataWarning,
+    comb_information,
     comb_ripple,
     dequantise,
     rounding_report,
@@ -50,6 +51,49 @@ def test_implicit_score_matching_is_unbounded_below_until_dequantised():
     assert np.allclose(rounded, -2 * np.pi * amplitudes, rtol=1e-6)  # as low as you please
     smooth = dequantise(np.repeat(x, 50, axis=0), suggested_jitter(x), rng=0)
     assert min(comb_ism(smooth, 1.0, a) for a in amplitudes) > 0  # nothing to be gained
+
+
+def sine_on_a_gaussian(sd, jitter):
+    """J_ISM of the best Gaussian for N(0, sd²) rounded to whole numbers plus N(0, jitter²), and with a sine added.
+
+    Over the exact law: the grid points k with weights ∝ exp(−k²/2sd²), and the noise by the trapezoid rule.
+    """
+    k = np.arange(-8 * round(sd), 8 * round(sd) + 1)
+    z = np.linspace(-9, 9, 1801)
+    x = (k[:, None] + jitter * z).ravel()
+    weights = np.outer(np.exp(-0.5 * (k / sd) ** 2), np.exp(-0.5 * z**2)).ravel()
+    weights /= weights.sum()
+    variance = weights @ x**2
+    gaussian = -0.5 / variance
+    sine, slope = np.sin(2 * np.pi * x), 2 * np.pi * np.cos(2 * np.pi * x)
+    linear = weights @ (slope - sine * x / variance)  # J(A) = J(0) + A · linear + ½ A² · E sin²
+    return gaussian, gaussian - 0.5 * linear**2 / (weights @ sine**2)
+
+
+@pytest.mark.parametrize(("steps", "beats"), [(0.5, 10.2), (0.6, 0.133), (0.75, 4.4e-5)])
+def test_half_a_step_of_noise_leaves_a_sine_worth_ten_gaussians_and_three_quarters_none(steps, beats):
+    """At sd = 50 steps, with the theorem's number: ISM sees the ripple of the score, not of the density."""
+    gaussian, with_sine = sine_on_a_gaussian(50, steps)
+    gain = (with_sine - gaussian) / gaussian
+    assert gain == pytest.approx(comb_information(steps, 1.0, 50.0), rel=2e-3)
+    assert gain == pytest.approx(beats, rel=0.02)
+    enough = gain < 0.02
+    rounded = np.rint(50 * np.random.default_rng(0).standard_normal((2000, 1)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_if_rounded(rounded, jitter=steps)
+    assert [w.category for w in caught] == ([] if enough else [RoundedDataWarning])
+
+
+def test_three_quarters_of_a_step_are_enough_for_every_step_that_counts():
+    assert comb_information(0.75, 1.0, 1000.0) == pytest.approx(0.0178, rel=0.01)
+    assert comb_information(0.7, 1.0, 1000.0) > 0.2
+    for exponent in (-900, 0, 900):  # only ratios count
+        scale = 2.0**exponent
+        assert comb_information(0.6 * scale, scale, 5 * scale) == comb_information(0.6, 1.0, 5.0)
+    assert comb_information(1e300, 1e-300, 1.0) == 0.0 == comb_ripple(1e300, 1e-300)
+    with pytest.raises(ValueError, match="deviation must be a number of steps with a finite square"):
+        comb_information(0.0, 1e-200, 1.0)
 
 
 def test_dequantise_is_x_plus_jitter_times_normal_noise():
@@ -99,12 +143,15 @@ def test_the_warning_depends_on_the_jitter():
     table = datasets.old_faithful()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_if_rounded(table.values, table.columns, 0.5)
+        warn_if_rounded(table.values, table.columns, 0.65)
         warn_if_rounded(table.values, jitter=suggested_jitter(table.values))
         warn_if_rounded(np.random.default_rng(0).standard_normal((300, 3)))
-    with pytest.warns(RoundedDataWarning, match=r"column 'waiting' .*jitter 0.4, suggested 0.75") as caught:
-        warn_if_rounded(table.values, table.columns, (0.1, 0.4))
-    assert "eruptions" not in str(caught[0].message)
+    for jitter in (0.4, 0.5):  # half a step is not enough: its sd is 14 steps
+        with pytest.warns(
+            RoundedDataWarning, match=rf"column 'waiting' .*jitter {jitter}, suggested 0.75"
+        ) as caught:
+            warn_if_rounded(table.values, table.columns, (0.1, jitter))
+        assert "eruptions" not in str(caught[0].message)
     with pytest.warns(RoundedDataWarning, match="column 'pixel_0_0' is constant .*; and 61 more columns"):
         warn_if_rounded(datasets.digits().values, datasets.digits().columns)
     heap = np.repeat([0.0, 1.0, np.pi], 20)[:, None]
@@ -132,6 +179,7 @@ def test_the_warning_depends_on_the_jitter():
         (lambda: dequantise([[1.0]], 1.0, rng="seed"), TypeError, "rng must be"),
         (lambda: dequantise([[1j]], 1.0, rng=0), TypeError, "x must hold real numbers"),
         (lambda: comb_ripple(1.0, 0.0), ValueError, "resolution must be a finite number > 0"),
+        (lambda: comb_information(1.0, 1.0, 0.0), ValueError, "deviation must be a finite number > 0"),
         (lambda: comb_ripple(-1.0, 1.0), ValueError, "jitter must be a finite number >= 0"),
     ],
 )

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npscore import datasets
-from npscore.datasets import Standardisation, rounding_report, suggested_jitter
+from npscore.datasets import (
+    RoundedDataWarning,
+    Standardisation,
+    rounding_report,
+    suggested_jitter,
+    warn_if_rounded,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -118,6 +124,124 @@ def test_ties_without_a_grid_are_atoms():
         (column,) = rounding_report(x[:, None])
         assert column.is_rounded and column.resolution is None
         assert column.suggested_jitter == pytest.approx(1.06 * x.std() * 400**-0.2)
+
+
+# Grids that are not uniform -------------------------------------------------------------------------------
+
+
+def significant(x, digits):
+    return np.array([float(f"{value:.{digits}g}") for value in x])
+
+
+MIXED = {  # name: (draw, the coarsest step that more than 5 % of the rows hold)
+    "one significant digit, lognormal": (lambda rng, n: significant(np.exp(rng.standard_normal(n)), 1), 1.0),
+    "two significant digits, lognormal": (lambda rng, n: significant(np.exp(rng.standard_normal(n)), 2), 0.1),
+    "one significant digit, wide": (lambda rng, n: significant(np.exp(2 * rng.standard_normal(n)), 1), 10.0),
+    "two significant digits, normal": (lambda rng, n: significant(rng.standard_normal(n), 2), 0.1),
+    "half at 0.1, half at 0.001": (lambda rng, n: either(rng, n, 0.5, 3), 0.1),
+    "half at 0.1, half in full": (lambda rng, n: either(rng, n, 0.5, 15), 0.1),
+    "at 0.1, a tenth -9999": (lambda rng, n: np.where(rng.random(n) < 0.1, -9999, either(rng, n, 1, 1)), 0.1),
+    "at 0.1, half -9999": (lambda rng, n: np.where(rng.random(n) < 0.5, -9999, either(rng, n, 1, 1)), 0.1),
+    "at 0.1, heavy tails": (lambda rng, n: np.round(rng.standard_cauchy(n), 1), 0.1),
+    "ages, a third heaped at fives": (lambda rng, n: heaped(rng, n), 5.0),
+}
+
+
+def either(rng, n, share, digits):
+    """N(0, 1) rounded to 0.1 in a ``share`` of the rows, to more ``digits`` in the others."""
+    z = rng.standard_normal(n)
+    return np.where(rng.random(n) < share, np.round(z, 1), np.round(z, digits))
+
+
+def heaped(rng, n):
+    age = rng.integers(0, 80, n)
+    return np.where(rng.random(n) < 1 / 3, 5 * np.rint(age / 5), age).astype(float)
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("n", [500, 3000])
+def test_of_several_grids_the_coarsest_is_found(name, n):
+    draw, step = MIXED[name]
+    found = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = draw(rng, n)[:, None]
+        (column,) = rounding_report(x, ("c",))
+        assert column.is_rounded and column.resolution is not None
+        found.append(column.resolution)
+        assert column.suggested_jitter == pytest.approx(0.75 * column.resolution)
+        with pytest.warns(RoundedDataWarning, match="column 'c' "):
+            warn_if_rounded(x, ("c",))
+    assert np.isclose(found, step, rtol=1e-3).mean() >= 0.8, found  # which rows hold 5 % is chance
+
+
+@pytest.mark.parametrize("name", ["half at 0.1, half at 0.001", "two significant digits, lognormal"])
+def test_mixed_grids_follow_a_change_of_units_too(name):
+    draw, step = MIXED[name]
+    x = draw(np.random.default_rng(0), 2000)[:, None]
+    for slope, shift in ((1e-200, 0.0), (1 / 60, 3.7), (-7.3e5, 1.0), (1e200, 0.0)):
+        (column,) = rounding_report(slope * (x + shift))
+        assert column.is_rounded and column.resolution == pytest.approx(abs(slope) * step, rel=1e-4)
+
+
+GRIDS = {
+    "normal": lambda rng, n: np.rint(rng.choice([0.7, 3, 30, 200]) * rng.standard_normal(n)),
+    "exponential": lambda rng, n: np.rint(20 * rng.standard_exponential(n)),
+    "Poisson": lambda rng, n: rng.poisson(5, n).astype(float),
+    "geometric": lambda rng, n: rng.geometric(0.05, n).astype(float),
+    "zeros and counts": lambda rng, n: np.where(rng.random(n) < 0.4, 0.0, rng.poisson(30, n)),
+    "Cauchy": lambda rng, n: np.rint(10 * rng.standard_cauchy(n)),
+    "rows drawn again": lambda rng, n: np.rint(50 * rng.standard_normal(n))[rng.integers(0, n // 3, n)],
+    "two heaps": lambda rng, n: np.rint(20 * rng.standard_normal(n) + 300 * rng.integers(0, 2, n)),
+}
+
+
+@pytest.mark.parametrize("family", GRIDS)
+def test_one_grid_is_never_taken_for_a_coarser_one(family):
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = GRIDS[family](rng, int(rng.integers(100, 2000)))
+        assert rounding_report(x[:, None])[0].resolution == pytest.approx(1.0, rel=1e-6), seed
+
+
+@pytest.mark.parametrize("n", [50, 400, 3000])
+def test_bounds_and_zeros_in_continuous_data_are_atoms_and_no_grid(n):
+    """A clipped column, with a heap in the middle besides: ties, but a few round numbers make no step."""
+    for seed in range(40):
+        x = np.random.default_rng(seed).standard_normal(n)
+        x[: n // 8] = 0.0
+        clipped = np.clip(x, -1.0, 1.0)
+        for column in rounding_report(np.c_[clipped, clipped.astype(np.float32), np.round(clipped, 5)]):
+            assert column.is_rounded and column.resolution is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ties_by_chance_on_a_grid_too_fine_to_be_seen_raise_no_alarm(family):
+    """Up to a third of 20,000 rows; drawn again from among themselves they are atoms."""
+    ties = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = FAMILIES[family](rng, 20_000)
+        quarter = np.subtract(*np.quantile(x, [0.6, 0.4]))
+        fine = np.rint(x / (quarter * 10.0 ** rng.uniform(-4.5, -3.5)))
+        (column,) = rounding_report(fine[:, None])
+        assert not column.is_rounded
+        ties.append(column.tie_fraction)
+        (again,) = rounding_report(fine[rng.integers(0, x.size, x.size), None])
+        assert again.is_rounded and again.resolution is None and again.suggested_jitter > 0
+    assert max(ties) > 0.2 and np.median(ties) > 0.05
+
+
+def test_no_false_alarm_on_few_ties_in_any_family():
+    """4 % of ties: from rows drawn twice, a bound, or float32; as without the search for coarser grids."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        for family in FAMILIES.values():
+            x = family(rng, 1000)
+            x[:20] = x[500:520]
+            x[20:40] = x.min()
+            columns = rounding_report(np.c_[x, x.astype(np.float32)])
+            assert not any(column.is_rounded or column.suggested_jitter for column in columns)
 
 
 def test_small_columns():
