@@ -245,12 +245,12 @@ MISTAKES = [
         ("the ripple's information without its half", "return 0.5 * height * height", "return height * height",
          "datasets/test_dequantise.py::test_half_a_step_of_noise_leaves_a_sine_worth_ten_gaussians_and_three_quarters_none"
          "[0.5-10.2]"),
-        ("the finest of several grids", "coarsest_step(distinct, counts) if tied else", "grid_step(distinct) if tied else",
+        ("the finest of several grids", "coarsest_step(distinct, counts) if", "grid_step(distinct) if",
          "datasets/test_rounding.py::test_of_several_grids_the_coarsest_is_found[3000-half at 0.1, half at 0.001]"),
     ),
     *_table(
         "datasets/_grid.py",
-        ("a coarser grid by chance", "if heaps.size >= MIN_HEAPS else None", "if heaps.size >= 3 else None",
+        ("a coarser grid by chance", "MIN_HEAPS = 6", "MIN_HEAPS = 3",
          "datasets/test_rounding.py::test_bounds_and_zeros_in_continuous_data_are_atoms_and_no_grid[400]"),
     ),
     *_table(
