@@ -14,6 +14,7 @@ from ..conformance.grading import grade
 from ..conformance.offline import export, read_results
 from ..conformance.runner import run_program
 from ..conformance.selection import select
+from ..conformance.signals import exit_on_signals
 
 
 def conform(options: Any) -> int:
@@ -27,26 +28,33 @@ def _run(options: Any) -> int:
             raise ValueError(f"--{flag} must be a finite number of seconds > 0, got {seconds:g}")
     _check_output(options)
     declared = _declared(options)
-    run = run_program(
-        options.cmd,
-        select(options.cases),
-        dtype=options.dtype,
-        timeout=options.timeout,
-        start_timeout=options.start_timeout,
-    )
+    with exit_on_signals():  # so that the program ends with this process
+        run = run_program(
+            options.cmd,
+            select(options.cases),
+            dtype=options.dtype,
+            timeout=options.timeout,
+            start_timeout=options.start_timeout,
+        )
     code = _report(grade(run.answers, options.dtype, declared), options)
     for note in run.notes():
-        print(f"npscore: {note}", file=sys.stderr)
+        _say(note)
+    if run.lost == len(run.answers):
+        return _not_made("nothing was checked: the program replied to none of the cases")
     return code
 
 
 def _grade(options: Any) -> int:
     _check_output(options)
     declared = _declared(options)
-    answers, garbage = read_results(options.results, select(options.cases), options.dtype)
-    code = _report(grade(answers, options.dtype, declared), options)
-    if garbage:
-        print(f"npscore: {garbage} lines of {options.results} were no messages", file=sys.stderr)
+    results = read_results(options.results, select(options.cases), options.dtype)
+    code = _report(grade(results.answers, options.dtype, declared), options)
+    if results.garbage:
+        _say(f"{results.garbage} lines of {options.results} were no messages")
+    if results.lost:
+        return _not_made(
+            f"{results.unreadable} lines look like replies that cannot be read, and {results.lost} cases have no result"
+        )
     return code
 
 
@@ -83,15 +91,25 @@ def _report(report: Any, options: Any) -> int:
         text = {"markdown": report.markdown, "json": report.json, "junit": report.junit}[options.format]()
     text = text.rstrip("\n") + "\n"
     if options.output is None:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"  # a terminal that has no ½ shows \xbd
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     else:
         with atomic_write(options.output, "w") as file:
             file.write(text)
     if all(case.status == "skipped" for case in report.cases):
-        print("npscore: nothing was checked: every case was skipped", file=sys.stderr)
-        return 2
+        return _not_made("nothing was checked: every case was skipped")
     return report.exit_code
+
+
+def _not_made(why: str) -> int:
+    """Exit code 2, and why the check could not be made."""
+    _say(why)
+    return 2
+
+
+def _say(note: str) -> None:
+    print(f"npscore: {note}", file=sys.stderr)
 
 
 def _check_output(options: Any) -> None:

@@ -14,27 +14,37 @@ from typing import Any
 
 import numpy as np
 
+from .untrusted import printable, shown
+
 Array = np.ndarray
 Shapes = dict[str, tuple[int, ...]]
 HEX = re.compile(r"[+-]?0x", re.IGNORECASE)
+#: What the conversion to an array raises: Warning for ragged lists before NumPy 1.24, RecursionError for endless ones.
+NOT_NUMBERS = (TypeError, ValueError, OverflowError, RecursionError, Warning)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """The implementation does not do this case, and says so: nothing to grade."""
+    """The implementation does not do this case, and says so: nothing to grade. ``reason`` is made printable."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True)
 class Errored:
     """No usable answer. ``refused``: the implementation itself reported an error (right for invalid input).
 
-    Not refused are a crash, a time limit, and an answer of the wrong names or shapes.
+    Not refused are a crash, a time limit, and an answer of the wrong names or shapes. ``reason`` is made printable.
     """
 
     reason: str
     refused: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 class AnswerError(ValueError):
@@ -62,7 +72,7 @@ def answer_of(case: Any, result: Any) -> dict[str, Array]:
         parts = _gradient(value, shapes) if name == "grad" else {name: value}
         for part, numbers in parts.items():
             if part not in shapes:
-                raise AnswerError(f"{part!r} is no output of {case.operation}: {', '.join(shapes)}")
+                raise AnswerError(f"{shown(part)} is no output of {case.operation}: {', '.join(shapes)}")
             if part in answer:
                 raise AnswerError(f"{part} is given twice")
             answer[part] = as_shape(numbers, part, shapes[part])
@@ -92,13 +102,10 @@ def as_numbers(value: Any, name: str) -> Array:
         if array.dtype.kind in "bcmMSUO":
             raise TypeError(f"dtype {array.dtype}")
         return array.astype(np.float64)
-    except (
-        TypeError,
-        ValueError,
-        OverflowError,
-        Warning,
-    ) as error:  # a warning: ragged lists before NumPy 1.24
-        raise AnswerError(f"{name} must be an array of real numbers, got {_show(value)} ({error})") from error
+    except NOT_NUMBERS as error:
+        why = printable(str(error), 200)
+        got = f"{type(value).__name__} {shown(value)}"
+        raise AnswerError(f"{name} must be an array of real numbers, got {got} ({why})") from error
 
 
 def _named(result: Any, shapes: Shapes) -> Mapping[str, Any]:
@@ -108,7 +115,7 @@ def _named(result: Any, shapes: Shapes) -> Mapping[str, Any]:
         return result
     name = "loss" if "loss" in shapes else next(iter(shapes), None)
     if name is None or (name != "loss" and len(shapes) > 1):
-        raise AnswerError(f"an answer must be a mapping of names to arrays, got {_show(result)}")
+        raise AnswerError(f"an answer must be a mapping of names to arrays, got {shown(result)}")
     return {name: result}
 
 
@@ -156,8 +163,3 @@ def _numbers_of_text(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, Mapping):
         raise TypeError(f"{value!r} is no number")
     return float(value) if isinstance(value, int) else _to_host(value)
-
-
-def _show(value: Any) -> str:
-    text = " ".join(f"{type(value).__name__} {value!r}".split())
-    return text if len(text) <= 60 else text[:57] + "..."

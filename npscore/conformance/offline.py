@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._run.atomic import PathLike, as_path, atomic_write
-from .answers import AnswerError, Errored, Skipped, answer_of
-from .protocol import Outcome, decode, encode, outcome_of, question, run_message, start_message
+from .answers import Errored, Skipped
+from .protocol import (
+    Outcome,
+    checked,
+    decode,
+    encode,
+    looks_like_a_message,
+    outcome_of,
+    question,
+    run_message,
+    start_message,
+)
 from .selection import not_asked
+from .untrusted import FILE_BYTES, OutOfBounds, parse, shown
 
 HERE = Path(__file__).parent
 RESULTS = "npscore-results"
+LINES = 2**17  # of a file of replies, other lines included
 
 
 def export(folder: PathLike, cases: Sequence[Any], dtype: str = "float64") -> list[str]:
@@ -44,74 +57,101 @@ def export(folder: PathLike, cases: Sequence[Any], dtype: str = "float64") -> li
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def read_results(path: PathLike, cases: Sequence[Any], dtype: str) -> tuple[dict[str, Outcome], int]:
-    """{id: answer | Skipped | Errored} of every case from a file of results, and how many lines were no messages.
+class Results(NamedTuple):
+    """What a file of results says of each case: {id: answer | Skipped | Errored}.
+
+    ``garbage`` counts lines that are no messages, ``unreadable`` those among them that were meant as one.
+    """
+
+    answers: dict[str, Outcome]
+    garbage: int = 0
+    unreadable: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How many cases have no result where unreadable lines may have held it; 0 where every line was read."""
+        missing = sum(answer == NOT_AMONG_THEM for answer in self.answers.values())
+        return missing if self.unreadable else 0
+
+
+NOT_AMONG_THEM = Skipped("not among the results")
+
+
+def read_results(path: PathLike, cases: Sequence[Any], dtype: str) -> Results:
+    """The results of every case from a file.
 
     The file is either one JSON document {"format": "npscore-results", "answers": {id: {"loss": …} |
     {"skipped": reason} | {"error": message}}} or a program's replies, one JSON object a line. A case without a
-    result is skipped. Raises ValueError for a file of neither form, another dtype, or unknown ids.
+    result is skipped. Raises ValueError for a file of neither form or of more than FILE_BYTES, another dtype, unknown
+    ids, and two results for one case.
     """
-    text = Path(as_path(path)).read_bytes()
+    with open(as_path(path), "rb") as file:
+        data = file.read(FILE_BYTES + 1).removeprefix(b"\xef\xbb\xbf")
+    if len(data) > FILE_BYTES:
+        raise ValueError(f"results must take at most {FILE_BYTES:,} bytes, {path} is larger")
     by_id = {case.id: case for case in cases}
     try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
+        document, why = parse(data, FILE_BYTES), "it is something else"
+    except ValueError as error:
+        document, why = None, str(error)
     if isinstance(document, dict) and "answers" in document:
-        garbage, outcomes = 0, _from_document(document, by_id, dtype)
+        found = Results(_from_document(document, by_id, dtype))
     else:
-        garbage, outcomes = _from_lines(text.splitlines(), by_id)
-        if not outcomes:
-            raise ValueError(f'results must hold "answers" or replies, one a line, got neither in {path}')
-    answers = {}
-    for case in cases:
-        answers[case.id] = outcomes.get(case.id) or not_asked(case, dtype) or Skipped("not among the results")
-    return answers, garbage
+        found = _from_lines(data, by_id)
+    if not found.answers and document is None:
+        raise ValueError(f'results must hold "answers" or replies, one a line, got neither in {path} ({why})')
+    answers = {
+        case.id: found.answers.get(case.id) or not_asked(case, dtype) or NOT_AMONG_THEM for case in cases
+    }
+    return found._replace(answers=answers)
 
 
 def _from_document(document: dict[str, Any], by_id: dict[str, Any], dtype: str) -> dict[str, Outcome]:
     if document.get("format", RESULTS) != RESULTS:
-        raise ValueError(f"results must have format {RESULTS!r}, got {document['format']!r}")
+        raise ValueError(f"results must have format {RESULTS!r}, got {shown(document['format'])}")
     if document.get("dtype", dtype) != dtype:
-        raise ValueError(f"dtype must be that of the results, {document['dtype']}, got {dtype}")
-    if not isinstance(document["answers"], dict):
-        raise ValueError(
-            f'"answers" must be an object of answers by id, got {type(document["answers"]).__name__}'
-        )
-    outcomes = {}
-    for id, answer in document["answers"].items():
-        case = _case(id, by_id)
-        if not isinstance(answer, dict):
-            outcomes[id] = Errored("the answer is no object")
-        elif "skipped" in answer:
-            outcomes[id] = Skipped(str(answer["skipped"]))
-        elif "error" in answer:
-            outcomes[id] = Errored(str(answer["error"]), refused=True)
-        else:
-            outcomes[id] = _checked(case, answer)
-    return outcomes
+        raise ValueError(f"dtype must be that of the results, {shown(document['dtype'])}, got {dtype}")
+    answers = document["answers"]
+    if not isinstance(answers, dict):
+        raise ValueError(f'"answers" must be an object of answers by id, got {type(answers).__name__}')
+    return {id: _outcome(_case(id, by_id), answer) for id, answer in answers.items()}
 
 
-def _from_lines(lines: Iterable[bytes], by_id: dict[str, Any]) -> tuple[int, dict[str, Outcome]]:
-    garbage, outcomes = 0, {}
-    for line in lines:
-        reply = decode(line) if line.strip() else {"type": "ready"}
+def _outcome(case: Any, answer: Any) -> Outcome:
+    """What a document says of one case: its numbers, or why there are none."""
+    if not isinstance(answer, dict):
+        return Errored("the answer is no object")
+    if len(answer) > 1 and not answer.keys().isdisjoint(("skipped", "error")):
+        return Errored("the answer holds numbers and a reason why there are none")
+    if "skipped" in answer:
+        return Skipped(str(answer["skipped"]))
+    if "error" in answer:
+        return Errored(str(answer["error"]), refused=True)
+    return checked(case, answer)
+
+
+def _from_lines(data: bytes, by_id: dict[str, Any]) -> Results:
+    if data.count(b"\n") > LINES:
+        raise ValueError(f"results must have at most {LINES:,} lines, got more")
+    garbage = unreadable = 0
+    outcomes: dict[str, Outcome] = {}
+    for line in filter(bytes.strip, BytesIO(data)):
+        try:
+            reply = decode(line)
+        except OutOfBounds:
+            reply = None
         if reply is None:
             garbage += 1
+            unreadable += looks_like_a_message(line)
         elif reply["type"] != "ready":
             case = _case(reply.get("id"), by_id)
+            if case.id in outcomes:
+                raise ValueError(f"results must hold one result for each case, got two for {case.id}")
             outcomes[case.id] = outcome_of(case, reply)
-    return garbage, outcomes
+    return Results(outcomes, garbage, unreadable)
 
 
 def _case(id: Any, by_id: dict[str, Any]) -> Any:
     if not isinstance(id, str) or id not in by_id:
-        raise ValueError(f"results must be about cases that were selected, got id {id!r}")
+        raise ValueError(f"results must be about cases that were selected, got id {shown(id)}")
     return by_id[id]
-
-
-def _checked(case: Any, answer: dict[str, Any]) -> Outcome:
-    try:
-        return answer_of(case, answer)
-    except AnswerError as error:
-        return Errored(str(error))

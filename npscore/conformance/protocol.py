@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Optional, Union
 
 from .answers import AnswerError, Array, Errored, Skipped, answer_of
+from .untrusted import OutOfBounds, parse, shown
 
 VERSION = 1
 REPLIES = ("ready", "result", "skipped", "error")
@@ -46,13 +47,25 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def decode(line: bytes) -> Optional[dict[str, Any]]:
-    """The message in a line of a program's output, or None where it is none."""
+    """The message in a line of a program's output, or None where it is none.
+
+    Raises OutOfBounds for a line that looks like a message and is too large to be read.
+    """
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+        message = parse(line)
+    except OutOfBounds:
+        if looks_like_a_message(line):
+            raise
         return None
-    known = isinstance(message, dict) and message.get("type") in REPLIES
+    except ValueError:
+        return None
+    known = isinstance(message, dict) and isinstance(message.get("type"), str) and message["type"] in REPLIES
     return message if known else None
+
+
+def looks_like_a_message(line: bytes) -> bool:
+    """Whether a line that cannot be read may have been meant as a message."""
+    return line.lstrip()[:1] == b"{" or b'"type"' in line or b'"answer"' in line
 
 
 def offered(ready: dict[str, Any]) -> Optional[frozenset[str]]:
@@ -61,14 +74,14 @@ def offered(ready: dict[str, Any]) -> Optional[frozenset[str]]:
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f'"operations" of the ready message must be a list of names, got {names!r}')
+        raise ValueError(f'"operations" of the ready message must be a list of names, got {shown(names)}')
     return frozenset(names)
 
 
 def outcome_of(case: Any, reply: dict[str, Any]) -> Outcome:
     """What a reply to ``run`` says of the case; a reply about another case, or a malformed answer, is Errored."""
     if reply.get("id", case.id) != case.id:
-        return Errored(f"a reply about {reply['id']!r} to {case.id}")
+        return Errored(f"a reply about {shown(reply['id'])} to {case.id}")
     if reply["type"] == "skipped":
         return Skipped(_text(reply, "reason"))
     if reply["type"] == "error":
@@ -78,6 +91,11 @@ def outcome_of(case: Any, reply: dict[str, Any]) -> Outcome:
     answer = reply.get("answer")
     if not isinstance(answer, dict):
         return Errored('the result message holds no object "answer"')
+    return checked(case, answer)
+
+
+def checked(case: Any, answer: dict[str, Any]) -> Outcome:
+    """An answer as arrays, or Errored where it does not have the names and shapes of the case's outputs."""
     try:
         return answer_of(case, answer)
     except AnswerError as error:
@@ -85,4 +103,4 @@ def outcome_of(case: Any, reply: dict[str, Any]) -> Outcome:
 
 
 def _text(reply: dict[str, Any], key: str) -> str:
-    return " ".join(str(reply.get(key) or "no reason given").split())[:500]
+    return str(reply.get(key) or "no reason given")

@@ -9,9 +9,10 @@ from typing import Any, Optional
 
 from .._run.progress import Progress
 from .answers import Errored, Skipped
-from .process import Gone, Log, Process, TooSlow
+from .process import Log, Process, ProgramEnded, TooSlow
 from .protocol import Outcome, offered, outcome_of, run_message, start_message
 from .selection import not_asked, operations
+from .untrusted import OutOfBounds, printable
 
 #: So many crashes one after the other while starting, and the program is given up.
 START_ATTEMPTS = 3
@@ -25,9 +26,13 @@ class ProgramError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """What a program made of the cases: {id: answer | Skipped | Errored}, and what happened on the way."""
+    """What a program answered to the cases, {id: answer | Skipped | Errored}, and what happened on the way.
+
+    ``lost`` counts the cases without a reply: the program ended, was too slow, or was not asked any more.
+    """
 
     answers: dict[str, Outcome]
+    lost: int
     not_known: tuple[str, ...]
     restarts: int
     garbage: int
@@ -38,7 +43,8 @@ class Run:
         """One sentence each on what a reader of the report should know."""
         lines = []
         if self.not_known:
-            lines.append(f"the program offers what there is no case for: {', '.join(self.not_known)}")
+            names = printable(", ".join(self.not_known[:20]))
+            lines.append(f"the program offers what there is no case for: {names}")
         if self.restarts:
             lines.append(f"the program was started again {self.restarts} times")
         if self.garbage:
@@ -73,7 +79,15 @@ def run_program(
                 answers[case.id] = not_asked(case, dtype) or session.ask(case)
                 line.update(done, f"{case.id}  {session.remark}")
         log, not_known = session.log, sorted((session.offered or operations()) - operations())
-    return Run(answers, tuple(not_known), session.restarts, log.garbage, log.first_garbage, tuple(log.stderr))
+    return Run(
+        answers,
+        session.lost,
+        tuple(not_known),
+        session.restarts,
+        log.garbage,
+        log.first_garbage,
+        tuple(log.stderr),
+    )
 
 
 class _Session:
@@ -108,19 +122,21 @@ class _Session:
         """The outcome of one case, come what may."""
         if self.offered is not None and case.operation not in self.offered:
             return Skipped(f"the program does not offer {case.operation}")
-        if self._given_up:
-            return Errored(self._given_up)
         try:
-            process = self._ensure_ready()
-        except ProgramError as error:
-            self._given_up = f"not asked: {error}"
+            process = None if self._given_up else self._ensure_ready()
+        except (ProgramError, OSError) as error:
+            process, self._given_up = None, f"not asked: {error}"
+        if process is None:
+            self.lost += 1
             return Errored(self._given_up)
         try:
             reply = process.ask(run_message(case), self._timeout)
-        except (Gone, TooSlow) as reason:
+        except (ProgramEnded, TooSlow) as reason:
             self._kill()
             self._count_lost()
             return Errored(str(reason))
+        except OutOfBounds as error:
+            return Errored(f"the reply is not read: {error}")
         self._lost_in_a_row = 0
         if reply.get("id", case.id) != case.id:
             self._kill()  # out of step: what comes next could not be trusted either
@@ -140,7 +156,7 @@ class _Session:
             self._process = Process(self._command, self.log)
             try:
                 self._greet(self._process)
-            except Gone as reason:
+            except ProgramEnded as reason:
                 last = str(reason)
                 self._kill()
             except TooSlow:
@@ -153,7 +169,12 @@ class _Session:
         raise ProgramError(f"{self._command!r} crashed {START_ATTEMPTS} times while starting: {last}")
 
     def _greet(self, process: Process) -> None:
-        reply = process.ask(self._start, self._start_timeout)
+        try:
+            reply = process.ask(self._start, self._start_timeout)
+        except OutOfBounds as error:
+            raise ProgramError(
+                f"{self._command!r} must answer start with ready, got a message {error}"
+            ) from None
         if reply["type"] != "ready":
             raise ProgramError(f"{self._command!r} must answer start with ready, got {reply['type']!r}")
         try:

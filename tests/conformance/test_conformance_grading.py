@@ -193,7 +193,7 @@ def test_the_junit_xml_counts_what_failed():
 
 def test_junit_survives_control_characters():
     report = grade({CASES[0].id: Errored("bell \x07 and \x00 nul")}, cases=CASES)
-    assert "bell  and  nul" in ElementTree.fromstring(report.junit())[0][0][0].get("message")
+    assert r"bell \x07 and \x00 nul" in ElementTree.fromstring(report.junit())[0][0][0].get("message")
 
 
 def test_an_empty_report_says_so():

@@ -1,7 +1,8 @@
 """A program under test that can misbehave: ``python conformance_program.py PLAN.json``, as npscore conform runs it.
 
-The plan is {"replies": {id: message}, "deeds": {id or "start" or "restart": deed}, "ready": message, "heard": file}:
-what it answers, what it does instead, how it says that it is ready, and where it keeps a copy of every line it hears.
+The plan is {"replies": {id: message}, "deeds": {id or "start" or "restart": deed}, "ready": message, "heard": file,
+"raw": {id: text}}: what it answers, what it does instead, how it says that it is ready, where it keeps a copy of every
+line it hears, and bytes (as Latin-1) to write in place of a reply.
 """
 
 import json
@@ -39,6 +40,35 @@ def misbehave(deed, reply):
     if deed == "flood":
         while True:
             print("x" * 100)
+    if deed == "never a newline":
+        while True:
+            sys.stdout.write("x" * 2**16)
+    if deed == "a large reply":
+        sys.stdout.write('{"type": "result", "answer": {"loss": [' + "[1.5]," * 10**7 + "1]}}\n")
+        sys.stdout.flush()
+    if deed == "no line end":
+        sys.stdout.write(json.dumps(reply))
+        sys.exit(0)
+    if deed == "flood of errors":
+        print("e" * 10**6, file=sys.stderr)
+        subprocess.Popen(
+            [sys.executable, "-c", "while True: print('e' * 10**5)"],
+            stdout=sys.stderr,
+            stdin=subprocess.DEVNULL,
+        )
+    if deed == "ignore SIGTERM":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(f"child {os.getpid()}", file=sys.stderr, flush=True)
+        time.sleep(1000)
+    if deed == "crash with a child":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        sys.exit(3)
+    if deed == "late":
+        time.sleep(1.5)
+    if deed == "twice":
+        say(reply)
+    if deed in ("flood of errors", "late", "twice"):
+        return True
     if deed == "garbage":
         sys.stdout.buffer.write(
             b'loading weights\n\xff\xfe\x00\n[1, 2]\n"ready"\n{"type": "hello"}\n\n' + b"[" * 5000 + b"\n"
@@ -63,7 +93,10 @@ def main():
             reply = plan.get("ready", {"type": "ready"})
             if message["type"] == "run":
                 reply = plan["replies"].get(id, {"type": "skipped", "reason": "not in the plan"})
-            if id not in deeds or misbehave(deeds[id], reply):
+            if id in plan.get("raw", {}):
+                sys.stdout.buffer.write(plan["raw"][id].encode("latin-1"))
+                sys.stdout.flush()
+            elif id not in deeds or misbehave(deeds[id], reply):
                 say(reply)
 
 
