@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Union
 
 from . import locks
+from .borders import _show
 from .streams import is_stream, write_to_stream
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -18,7 +19,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 def as_path(value: Any, name: str = "path") -> str:
     """A file name as text: TypeError for anything but str and PathLike, ValueError for an empty one."""
     if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name} must be a file name (str or PathLike), got {type(value).__name__} {value!r}")
+        raise TypeError(f"{name} must be a file name (str or PathLike), got {_show(value)}")
     path = os.fsdecode(value)
     if not path or "\0" in path:
         raise ValueError(f"{name} must be a file name, got {path!r}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
+import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
@@ -18,6 +20,9 @@ import numpy as np
 
 Array = np.ndarray
 MOST = 2**63 - 1
+PICTURE = reprlib.Repr()  # of the first few entries of a list, without making the text of them all
+PICTURE.maxlist = PICTURE.maxtuple = PICTURE.maxdict = PICTURE.maxset = PICTURE.maxarray = 40
+PICTURE.maxstring = PICTURE.maxlong = PICTURE.maxother = 200
 NOT_NUMBERS = (bool, np.bool_, np.timedelta64)  # numbers to Python or NumPy, but not to a user who means one
 WARNS_OF_RAGGED = tuple(map(int, np.__version__.split(".")[:2])) < (1, 24)
 
@@ -30,7 +35,11 @@ def as_array(value: Any, name: str, *, allow_complex: bool = False, finite: bool
     """A numeric array of a floating type: TypeError for text, objects, booleans and ragged lists."""
     try:
         array = value if type(value) is np.ndarray else _asarray(value)
-    except (ValueError, TypeError, Warning) as error:  # ragged sequences, or a foreign array that refuses
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # ragged sequences, or a foreign array that refuses, each library's in its own way
         raise TypeError(f"{name} must be a rectangular array of numbers, got {_show(value)}") from error
     if array.dtype.kind not in ("iufc" if allow_complex else "iuf"):
         raise TypeError(f"{name} must hold real numbers, got {_show(value)} of dtype {array.dtype}")
@@ -187,7 +196,7 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(choices)}, got {_show(value)}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {shortened(repr(value))}")
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {picture(value)}")
     return value
 
 
@@ -270,12 +279,12 @@ def _is_ragged(value: Any) -> bool:
     into an error for a moment loses those that other threads set meanwhile.
     """
     entries = np.array(value, dtype=object).flat
-    return any(hasattr(entry, "__len__") and not isinstance(entry, (str, bytes, dict)) for entry in entries)
+    return any(isinstance(entry, (list, tuple, range)) or getattr(entry, "shape", ()) for entry in entries)
 
 
 def _is_real_scalar(value: Any) -> bool:
     if isinstance(value, np.ndarray):
-        return value.ndim == 0 and value.dtype.kind in "iuf"
+        return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.is_masked(value)
     return isinstance(value, numbers.Real) and not isinstance(value, NOT_NUMBERS)
 
 
@@ -302,12 +311,17 @@ def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> s
 
 
 def _show(value: Any) -> str:
-    """A short, one-line picture of any value for an error message."""
+    """A short, one-line picture of any value and its type for an error message."""
+    return shortened(f"{type(value).__name__} {picture(value)}")
+
+
+def picture(value: Any) -> str:
+    """At most 80 characters of a value's repr, on one line, however large it is and whatever its repr does."""
     try:
-        text = repr(value)
+        text = re.sub(r"\s*\n\s*", " ", PICTURE.repr(value))
     except Exception as error:  # an int of more digits than Python prints, or an object of its own mind
         text = f"without a repr ({type(error).__name__})"
-    return shortened(" ".join(f"{type(value).__name__} {text}".split()))
+    return shortened(text)
 
 
 def shortened(text: str, most: int = 80) -> str:

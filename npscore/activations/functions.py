@@ -20,7 +20,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from npscore._run.borders import as_array, as_count, as_positive, shortened
+from npscore._run.borders import as_array, as_count, as_positive, picture
 from npscore.activations import special as special
 from npscore.activations.refused import refusal
 
@@ -250,7 +250,7 @@ def get(activation: Union[str, Activation]) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if not isinstance(activation, str):
-        raise TypeError(f"activation must be a name, a spec or an Activation, got {activation!r}")
+        raise TypeError(f"activation must be a name, a spec or an Activation, got {picture(activation)}")
     match = re.fullmatch(r"([\w-]+)\s*(?:\(([^()]*)\))?", activation.strip())
     name = match[1].lower().replace("-", "_") if match else activation
     if reason := refusal(name):
@@ -265,11 +265,11 @@ def _parsed_params(spec: str, inside: str) -> dict[str, float]:
     for item in filter(None, map(str.strip, inside.split(","))):
         name, _, text = map(str.strip, item.partition("="))
         if name in params:
-            raise ValueError(f"activation must give {name} once, got {shortened(repr(spec))}")
+            raise ValueError(f"activation must give {name} once, got {picture(spec)}")
         try:
             params[name] = float(text)
         except ValueError:
-            shown = shortened(repr(spec))
+            shown = picture(spec)
             raise ValueError(f"activation must be of the form softplus(beta=2.0), got {shown}") from None
     return params
 
@@ -279,9 +279,9 @@ def _checked_params(name: str, given: dict[str, float]) -> tuple[tuple[str, floa
     for parameter in given:
         if parameter not in known:
             takes = ", ".join(known) or "no parameters"
-            raise ValueError(f"activation {name} takes {takes}, got {shortened(repr(parameter))}")
+            raise ValueError(f"activation {name} takes {takes}, got {picture(parameter)}")
     return tuple((key, as_positive(given.get(key, default), key)) for key, default in known.items())
 
 
 def _unknown(name: str) -> str:
-    return f"activation must be one of {', '.join(NAMES)}, got {shortened(repr(name))}"
+    return f"activation must be one of {', '.join(NAMES)}, got {picture(name)}"

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._run.borders import _show, digits_of, shortened
+from .._run.borders import _show, digits_of, picture, shortened
 
 COLUMNS_EXPECTED = "different one-line texts without outer or double spaces"
 
@@ -28,10 +28,10 @@ def as_columns(value: Optional[Sequence[str]], d: int, name: str = "columns") ->
         return default_names(d)
     names = _as_texts(value, f"{name} must be {d} {COLUMNS_EXPECTED}")
     if len(names) != d:
-        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {len(names)}: {shortened(repr(names))}")
+        raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {len(names)}: {picture(names)}")
     for text in names:
         if not text or text != " ".join(text.split()) or not text.isprintable():
-            raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {shortened(repr(text))}")
+            raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {picture(text)}")
     twice = first_repeated(names)
     if twice is not None:
         raise ValueError(f"{name} must be {d} {COLUMNS_EXPECTED}, got {names[twice[1]]!r} more than once")

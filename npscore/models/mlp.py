@@ -11,7 +11,7 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from .. import activations
-from .._run.borders import as_count, as_rng
+from .._run.borders import _show, as_count, as_rng, picture
 from ..activations import Activation
 from ._network.passes import backward, forward, pull_tangents, push_jacobian, push_tangents, score
 from ._network.trace import directions, trace
@@ -107,7 +107,7 @@ class MLP(LayeredScore):
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping of names to arrays, got {type(state).__name__}")
         if not isinstance(prefix, str):
-            raise TypeError(f"prefix must be a str, got {type(prefix).__name__} {prefix!r}")
+            raise TypeError(f"prefix must be a str, got {_show(prefix)}")
         parts: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
             match = re.fullmatch(re.escape(prefix) + r"(0|[1-9]\d*)\.(weight|bias)", str(key))
@@ -222,10 +222,9 @@ def beside(x: Array, cond: Array) -> Array:
 
 def checked_sizes(sizes: Any) -> tuple[int, ...]:
     """Widths (d, h_1, …, d) as a tuple of whole numbers >= 1 whose ends agree."""
-    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, (Sequence, np.ndarray)):
-        raise TypeError(
-            f"sizes must be whole numbers like (2, 64, 64, 2), got {type(sizes).__name__} {sizes!r}"
-        )
+    listed = isinstance(sizes, Sequence) or (isinstance(sizes, np.ndarray) and sizes.ndim > 0)
+    if isinstance(sizes, (str, bytes)) or not listed:
+        raise TypeError(f"sizes must be whole numbers like (2, 64, 64, 2), got {_show(sizes)}")
     sizes = tuple(as_count(size, f"sizes[{index}]") for index, size in enumerate(sizes))
     if len(sizes) < 2 or sizes[0] != sizes[-1]:
         raise ValueError(f"sizes must start and end with the same d, like (2, 64, 64, 2), got {sizes}")
@@ -235,8 +234,8 @@ def checked_sizes(sizes: Any) -> tuple[int, ...]:
 def _checked_dtype(dtype: Any) -> np.dtype:
     try:
         checked = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"dtype must be float32, float64 or longdouble, got {dtype!r}") from None
+    except Exception:  # NumPy asks the object for its repr, which may do anything
+        raise TypeError(f"dtype must be float32, float64 or longdouble, got {picture(dtype)}") from None
     if checked.kind != "f" or checked == np.float16:
         raise ValueError(f"dtype must be float32, float64 or longdouble, got {checked}")
     return checked

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .._run.borders import as_callable, as_choice, as_shaped
+from .._run.borders import as_callable, as_choice, as_shaped, picture
 from ..models import ScoreModel
 from .base import Array, LossGrad, Objective
 from .denoising import DSM, dsm
@@ -147,5 +147,5 @@ def named_objective(name: str, *, sigma: Optional[float] = None, **fields: Any) 
     if name == "dsm":
         return DSM(sigma)
     if sigma is not None:
-        raise ValueError(f"sigma must be None unless objective is 'dsm', got {sigma!r} with {name!r}")
+        raise ValueError(f"sigma must be None unless objective is 'dsm', got {picture(sigma)} with {name!r}")
     return ISM() if name == "ism" else BY_NAME[name](probes.n_probes, probes.probe)

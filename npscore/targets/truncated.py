@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +130,7 @@ def _draw_side(tilt: float, width: Array, rng: np.random.Generator) -> Array:
 
 def _as_bound(value: Any, name: str) -> float:
     """A number or ±inf."""
-    if isinstance(value, numbers.Real) and math.isinf(value):
+    if isinstance(value, (float, np.floating)) and math.isinf(value):
         return float(value)
     try:
         return as_number(value, name)

@@ -1,6 +1,8 @@
 """The border post: what passes comes back clean and unaliased in value, what does not is named."""
 
 import re
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -165,6 +167,110 @@ def test_counts_have_a_minimum():
     assert v.as_count(0, "burn_in", minimum=0) == 0
     with pytest.raises(ValueError, match="n must be a whole number >= 1, got 0"):
         v.as_count(0, "n")
+
+
+BEYOND = {
+    "large": 10**400,
+    "negative": -(10**400),
+    "too long to print": 10**5000,
+    "fraction": Fraction(10**400),
+}
+
+
+@pytest.mark.parametrize("value", list(BEYOND.values()), ids=list(BEYOND))
+def test_numbers_beyond_floats_and_words_are_named(value):
+    with pytest.raises(ValueError, match=r"^t must be a finite number > 0, got ") as caught:
+        v.as_number(value, "t", above=0)
+    assert str(caught.value).endswith("one beyond the range of floats")
+    if isinstance(value, int):
+        for check in (v.as_count, lambda value, name: v.as_rng(-abs(value))):
+            with pytest.raises(
+                ValueError, match=r"^(t must be a whole number >= 1|rng must be a seed >= 0)"
+            ) as caught:
+                check(value, "t")
+            assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "value", [np.timedelta64(3), np.timedelta64(3, "s"), np.datetime64("2020"), np.ma.masked]
+)
+def test_what_numpy_calls_a_number_and_a_user_does_not_is_a_type_error(value):
+    with pytest.raises(TypeError, match="t must be a finite number, got "):
+        v.as_number(value, "t")
+    with pytest.raises(TypeError, match="t must be a whole number >= 1, got "):
+        v.as_count(value, "t")
+    with pytest.raises(TypeError, match="rng must be a numpy Generator or a whole-number seed, got "):
+        v.as_rng(value)
+    with pytest.raises(TypeError, match=r"t must (hold real|be a rectangular)"):
+        v.as_array(value, "t")
+
+
+RAGGED = (
+    [[1.0], [1.0, 2.0]],
+    [1.0, [2.0]],
+    [np.zeros(2), np.zeros(3)],
+    [np.zeros((2, 3)), np.zeros((2, 4))],
+    ([[1.0, 2.0], [3.0]], [[1.0], [2.0]]),
+)
+
+
+@pytest.mark.parametrize("value", RAGGED)
+def test_ragged_lists_are_refused_without_touching_the_processs_warning_filters(value, monkeypatch):
+    """Filters belong to all threads: one that is set and put back in this thread undoes those of the others."""
+
+    def touched(*arguments, **settings):
+        pytest.fail("the filters were touched")
+
+    for name in ("catch_warnings", "simplefilter", "filterwarnings"):
+        monkeypatch.setattr(warnings, name, touched)
+    with pytest.raises(TypeError, match="x must be a rectangular array of numbers, got "):
+        v.as_array(value, "x")
+    assert v.as_array([[1, 2], [3, 4]], "x").dtype == np.float64
+    monkeypatch.undo()
+
+
+def test_what_is_ragged_is_found_without_numpys_warning():
+    """The way of NumPy < 1.24, which only warns, on any version."""
+    assert all(map(v._is_ragged, RAGGED[:3] + RAGGED[4:]))
+    for value in (
+        [[1.0, 2.0], [3.0, 4.0]],
+        [np.zeros(2)] * 3,
+        ["ab", "c"],
+        [np.float32(1)],
+        [],
+        [[]],
+        [None],
+        [{1: 2}],
+    ):
+        assert not v._is_ragged(value)
+    v._is_ragged([np.zeros((2, 3)), np.zeros((2, 3))])
+
+
+def test_a_foreign_array_that_refuses_in_its_own_way_is_a_type_error():
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("Can't call numpy() on a tensor that requires grad")
+
+    with pytest.raises(TypeError, match="x must be a rectangular array of numbers, got Tensor"):
+        v.as_array(Tensor(), "x")
+
+
+def test_a_picture_is_short_and_never_raises():
+    class Odd:
+        def __repr__(self):
+            raise RuntimeError
+
+    for value in (
+        Odd(),
+        [Odd()],
+        10**5000,
+        [10**5000],
+        "x" * 10**6,
+        [[0.0] * 10**6] * 3,
+        np.zeros((9, 9, 9)),
+    ):
+        assert len(v.picture(value)) <= 80 and "\n" not in v.picture(value)
+    assert v.picture("a  b") == "'a  b'" and v.picture([1.0, 2.0]) == "[1.0, 2.0]"
 
 
 def test_choices_and_flags():
