@@ -136,10 +136,20 @@ def dequantise(x: Any, jitter: Any, *, rng: Any) -> Array:
     ``jitter`` is the standard deviation, a float or ``(d,)``, one for each column, in the units of x; 0
     leaves a column as it is. The result has the law of x convolved with N(0, jitter²), so its variance is
     larger by jitter². Draws from ``rng`` (a Generator or a seed).
+    Raises TypeError or ValueError for a wrong argument, and where jitter or the result is no number of x's type.
     """
     x = as_batch(x, "x")
-    sd = _as_jitter(jitter, x.shape[1]).astype(x.dtype)  # (d,)
-    return unchecked_dequantise(x, sd, as_rng(rng))  # eq-9.7
+    given = _as_jitter(jitter, x.shape[1])  # (d,)
+    with np.errstate(over="ignore", under="ignore"):
+        sd = given.astype(x.dtype)  # (d,)
+        noisy = unchecked_dequantise(x, sd, as_rng(rng))  # eq-9.7
+    if not (np.isfinite(sd) & ((sd > 0) == (given > 0))).all():
+        raise ValueError(f"jitter must be 0 or a number that {x.dtype} holds, got {jitter!r}")
+    if not np.isfinite(noisy).all():
+        raise ValueError(
+            f"x must be finite with the jitter added, in {x.dtype}, got x up to {np.abs(x).max():g}"
+        )
+    return noisy
 
 
 def unchecked_dequantise(x: Array, sd: Array, rng: np.random.Generator) -> Array:

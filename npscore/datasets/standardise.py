@@ -9,6 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_shaped
+from .._run.scale import exponents
 from ._columns import as_columns
 
 Array = np.ndarray
@@ -47,21 +48,24 @@ class Standardisation:
         """The mean and standard deviation of each column of ``values`` ``(n, d)``.
 
         The deviation divides by n, not n − 1 (maximum likelihood): the Gaussian fitted to standardised
-        data then has variances of exactly 1. Sums run in float64 or longdouble.
-        Raises ValueError naming a column that is constant or spreads beyond what floats can square.
+        data then has variances of exactly 1. Sums run in float64 or longdouble, at any scale of the data.
+        Raises ValueError naming a column that is constant, or whose deviation is below the smallest normal number.
         """
         values = as_batch(values, "values")
         names = as_columns(columns, values.shape[1])
         values = values.astype(np.result_type(values.dtype, np.float64))  # (n, d)
         for j in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
             raise ValueError(f"column {names[j]!r} is constant ({values[0, j]:g}): leave it out")
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = values.mean(axis=0)  # (d,)
-            centred = values - mean  # (n, d)
-            largest = np.abs(centred).max(axis=0)  # (d,): squares of centred/largest cannot overflow
+        exponent = exponents(values, axis=0)  # (d,)
+        values = np.ldexp(values, -exponent)  # (n, d), within [-1, 1]: sums cannot overflow
+        mean = values.mean(axis=0)  # (d,)
+        centred = values - mean  # (n, d)
+        largest = np.abs(centred).max(axis=0)  # (d,): squares of centred/largest cannot vanish
+        with np.errstate(under="ignore"):
             scale = largest * np.sqrt(np.mean((centred / largest) ** 2, axis=0))  # (d,)
-        for j in np.flatnonzero(~np.isfinite(scale) | (scale == 0)):
-            raise ValueError(f"column {names[j]!r} spreads too widely or too little to be standardised")
+            mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
+        for j in np.flatnonzero(scale < np.finfo(scale.dtype).tiny):
+            raise ValueError(f"column {names[j]!r} spreads too little to be standardised ({scale[j]:g})")
         return cls(mean, scale, names)
 
     @property
@@ -70,24 +74,43 @@ class Standardisation:
         return float(np.log(self.scale).sum())
 
     def forward(self, x: Any) -> Array:
-        """u = (x − mean) / scale, shape and type of x ``(n, d)``; complex x passes through."""
+        """u = (x − mean) / scale, shape and type of x ``(n, d)``; complex x passes through.
+
+        In float64 at least, then rounded to the type of x. Raises ValueError where u is beyond that type.
+        """
         x = as_batch(x, "x", d=self.mean.size, allow_complex=True)
-        return (x - _like(self.mean, x)) / _like(self.scale, x)  # (n, d)
+        with np.errstate(over="ignore", under="ignore"):
+            u = (_wide(x) - self.mean) / self.scale  # (n, d)
+        return _like(u, x, "x")
 
     def inverse(self, u: Any) -> Array:
-        """x = mean + scale · u, the inverse of ``forward`` up to rounding."""
+        """x = mean + scale · u, the inverse of ``forward`` up to rounding; raises as it does."""
         u = as_batch(u, "u", d=self.mean.size, allow_complex=True)
-        return _like(self.mean, u) + _like(self.scale, u) * u  # (n, d)
+        with np.errstate(over="ignore", under="ignore"):
+            x = self.mean + self.scale * _wide(u)  # (n, d)
+        return _like(x, u, "u")
 
     def score_to_data_units(self, score: Any) -> Array:
         """s / scale: the score in the data's units from s ``(n, d)`` in standard units (chain rule)."""
         score = as_batch(score, "score", d=self.mean.size, allow_complex=True)
-        return score / _like(self.scale, score)  # (n, d)
+        with np.errstate(over="ignore", under="ignore"):
+            in_data_units = _wide(score) / self.scale  # (n, d)
+        return _like(in_data_units, score, "score")
 
 
-def _like(constant: Array, x: Array) -> Array:
-    """``constant`` in the real type of x, so that the result keeps the type of x."""
-    return constant.astype(np.finfo(x.dtype).dtype)
+def _wide(x: Array) -> Array:
+    """x in double precision at least: a mean or scale in float32 would lose digits, or be 0 or inf."""
+    return x.astype(np.result_type(x.dtype, np.float64), copy=False)
+
+
+def _like(result: Array, x: Array, name: str) -> Array:
+    """``result`` in the type of x, where it must be finite."""
+    with np.errstate(over="ignore", under="ignore"):
+        result = result.astype(x.dtype, copy=False)
+    if not np.isfinite(result).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
+        raise ValueError(f"{name} must be finite in the other units, in {x.dtype}, got {x[at]} at index {at}")
+    return result
 
 
 def _frozen(array: Array) -> Array:

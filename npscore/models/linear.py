@@ -132,14 +132,17 @@ class LinearScore(LayeredScore):
     def population_ism(self, mean: Any, cov: Any) -> Population:
         """E[½‖s‖² + tr J] over x ~ N(mean, cov), and its gradient: ½ tr(A S Aᵀ) + ½‖A m + b‖² + tr A.
 
-        The gradient is (A S + (A m + b) mᵀ + I, A m + b). Derivation: (3.1), (3.2).
+        The gradient is (A S + (A m + b) mᵀ + I, A m + b). Raises TypeError or ValueError for a wrong argument, and
+        where loss or gradient is no float. Derivation: (3.1), (3.2).
         """
         mean, cov, _ = self._gaussian(mean, cov)
-        centre = self.A @ mean + self.b  # (d,)  E s
-        spread = self.A @ cov  # (d, d)
-        loss = 0.5 * (spread * self.A).sum() + 0.5 * centre @ centre + np.trace(self.A)  # eq-3.1
-        identity = np.eye(self.d, dtype=cov.dtype)
-        return Population(loss, _flat(spread + np.outer(centre, mean) + identity, centre))  # eq-3.2
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = self.A @ mean + self.b  # (d,)  E s
+            spread = self.A @ cov  # (d, d)
+            loss = 0.5 * (spread * self.A).sum() + 0.5 * centre @ centre + np.trace(self.A)  # eq-3.1
+            identity = np.eye(self.d, dtype=cov.dtype)
+            grad = _flat(spread + np.outer(centre, mean) + identity, centre)  # eq-3.2
+        return _finite(loss, grad)
 
     def population_esm(self, mean: Any, cov: Any) -> Population:
         """½ E‖s - ∇log p‖² over p = N(mean, cov), with the ½, and its gradient (that of ISM).
@@ -148,22 +151,30 @@ class LinearScore(LayeredScore):
         Derivation: (3.4).
         """
         mean, cov, factor = self._gaussian(mean, cov)
-        centre = self.A @ mean + self.b
-        gap = self.A + _precision(factor)  # (d, d)  R
-        spread = gap @ cov
-        loss = 0.5 * (spread * gap).sum() + 0.5 * centre @ centre  # eq-3.4
-        return Population(loss, _flat(spread + np.outer(centre, mean), centre))
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = self.A @ mean + self.b
+            gap = self.A + _precision(factor)  # (d, d)  R
+            spread = gap @ cov
+            loss = 0.5 * (spread * gap).sum() + 0.5 * centre @ centre  # eq-3.4
+            grad = _flat(spread + np.outer(centre, mean), centre)
+        return _finite(loss, grad)
 
     def population_dsm(self, mean: Any, cov: Any, sigma: float) -> Population:
         """½ E‖s(x + σε) + ε/σ‖² over x ~ N(mean, cov) and ε ~ N(0, I), with the ½, and its gradient.
 
-        It is the population ISM of N(m, S + σ²I) plus d/(2σ²). Raises ValueError unless σ > 0.
-        Derivation: (3.5).
+        It is the population ISM of N(m, S + σ²I) plus d/(2σ²). Raises ValueError unless σ > 0, and where σ² or
+        d/(2σ²) is no float. Derivation: (3.5).
         """
         mean, cov, _ = self._gaussian(mean, cov)
-        sigma = as_positive(sigma, "sigma")
+        sigma, most = as_positive(sigma, "sigma"), float(np.finfo(cov.dtype).max)
+        if not (sigma * sigma <= most and self.d / 2 <= most * sigma * sigma):
+            raise ValueError(
+                f"sigma must be such that sigma**2 and d/(2 sigma**2) are finite in {cov.dtype}, got {sigma!r}"
+            )
         smoothed = self.population_ism(mean, cov + sigma**2 * np.eye(self.d, dtype=cov.dtype))
-        return Population(smoothed.loss + self.d / (2 * sigma**2), smoothed.grad)  # eq-3.5
+        with np.errstate(over="ignore"):
+            loss = smoothed.loss + self.d / (2 * sigma**2)  # eq-3.5
+        return _finite(loss, smoothed.grad)
 
     def _gaussian(self, mean: Any, cov: Any) -> tuple[Array, Array, Array]:
         cov, factor = as_covariance(cov, "cov", self.d)
@@ -174,6 +185,15 @@ def _precision(factor: Array) -> Array:
     """S⁻¹ = L⁻ᵀ L⁻¹ from the Cholesky factor S = L Lᵀ."""
     inverse = np.linalg.inv(factor)
     return inverse.T @ inverse
+
+
+def _finite(loss: Any, grad: Array) -> Population:
+    """Loss and gradient, neither of which may have overflowed."""
+    if not (np.isfinite(loss) and np.isfinite(grad).all()):
+        raise ValueError(
+            f"mean and cov must be small enough for a finite loss and gradient in {grad.dtype}, got a loss of {loss}"
+        )
+    return Population(loss, grad)
 
 
 def _flat(dA: Array, db: Array) -> Array:

@@ -187,3 +187,25 @@ def test_bad_arguments_about_rounding(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert words in str(caught.value)
+
+
+def test_jitter_in_the_type_of_the_data_or_not_at_all():
+    x = np.ones((3, 1), np.float32)
+    for jitter in (1e-50, 1e50):
+        with pytest.raises(ValueError, match=r"^jitter must be 0 or a number that float32 holds, got 1e"):
+            dequantise(x, jitter, rng=0)
+    with pytest.raises(
+        ValueError, match=r"^x must be finite with the jitter added, in float64, got x up to 1.7e\+308"
+    ):
+        dequantise(np.full((50, 1), 1.7e308), 1e308, rng=0)
+    assert dequantise(np.full((2, 1), 1e200), 1e199, rng=0)[0, 0] != 1e200
+
+
+def test_a_warning_at_any_scale():
+    rounded = np.rint(20 * np.random.default_rng(0).standard_normal((300, 1)))
+    for exponent in (-1000, -500, 0, 500, 1000):
+        x, unit = np.ldexp(rounded, exponent), 2.0**exponent
+        with np.errstate(all="raise"), pytest.warns(RoundedDataWarning, match="column 'x1'"):
+            warn_if_rounded(x, jitter=0.5 * unit)
+        with np.errstate(all="raise"):
+            warn_if_rounded(x, jitter=0.75 * unit)

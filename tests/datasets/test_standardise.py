@@ -92,6 +92,36 @@ def test_types_are_kept_and_arguments_left_alone(dtype):
     assert not (units.mean.flags.writeable or units.scale.flags.writeable)
 
 
+@given(seed=seeds, exponent=st.integers(-950, 1000))
+def test_fit_follows_units_of_two_bit_for_bit(seed, exponent):
+    x = np.random.default_rng(seed).standard_normal((20, 3))
+    with np.errstate(all="raise"):
+        here, there = Standardisation.fit(x), Standardisation.fit(np.ldexp(x, exponent))
+        np.testing.assert_array_equal(there.forward(np.ldexp(x, exponent)), here.forward(x))
+    np.testing.assert_array_equal(there.mean, np.ldexp(here.mean, exponent))
+    np.testing.assert_array_equal(there.scale, np.ldexp(here.scale, exponent))
+
+
+def test_the_ends_of_the_float_range():
+    units = Standardisation.fit(np.repeat([[1.7e308], [1.6e308]], 30, axis=0))  # its sum is no float
+    assert units.mean[0] == pytest.approx(1.65e308) and units.scale[0] == pytest.approx(0.05e308)
+    assert Standardisation.fit([[-1.7e308], [1.7e308]]).scale[0] == pytest.approx(1.7e308)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-40, 1e30, 1e200])
+def test_float32_has_constants_of_any_size(scale):
+    """The mean's digits are not lost before it is subtracted, and a scale of 1e-45 is not 0."""
+    units = Standardisation([1e3 * scale], [scale])
+    u = np.array([[-1.5], [0.25]], np.float32)
+    wide = units.inverse(u.astype(float))
+    assert (np.abs(units.forward(wide) - u) < 1e-12).all()
+    narrow = Standardisation([16777217.0], [1.0]).forward(np.float32([[16777216.0]]))  # 2²⁴ + 1 is no float32
+    assert narrow.dtype == np.float32 and narrow[0, 0] == -1.0
+    assert Standardisation([0.0], [1e-45]).score_to_data_units(np.float32([[1e-30]]))[0, 0] == np.float32(
+        1e15
+    )
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_fit_neither_overflows_nor_vanishes(scale):
     x = np.array([[-1.0], [0.0], [3.0]])
@@ -110,9 +140,24 @@ def test_fit_neither_overflows_nor_vanishes(scale):
         (lambda: Standardisation.fit([[1, 2], [3, 2]]), ValueError, "column 'x2' is constant (2)"),
         (lambda: Standardisation.fit([[1.0, 2.0]]), ValueError, "column 'x1' is constant"),
         (
-            lambda: Standardisation.fit([[1.7e308], [1.6e308]], ("big",)),
+            lambda: Standardisation.fit([[0.0], [5e-324]], ("tiny",)),
             ValueError,
-            "'big' spreads too widely",
+            "'tiny' spreads too little",
+        ),
+        (
+            lambda: Standardisation([1e308], [1.0]).forward([[-1.7e308]]),
+            ValueError,
+            "x must be finite in the other units, in float64, got -1.7e+308 at index (0, 0)",
+        ),
+        (
+            lambda: Standardisation([0.0], [1e300]).inverse(np.float32([[1.0]])),
+            ValueError,
+            "u must be finite in the other units, in float32",
+        ),
+        (
+            lambda: Standardisation([0.0], [1e-300]).score_to_data_units([[1e10]]),
+            ValueError,
+            "score must be finite in the other units",
         ),
         (lambda: Standardisation.fit([1.0, 2.0]), ValueError, "values must have shape"),
         (lambda: Standardisation.fit([[1.0], [2.0]], ("a", "b")), ValueError, "columns must be 1"),

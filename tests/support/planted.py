@@ -255,7 +255,7 @@ MISTAKES = [
     ),
     *_table(
         "datasets/standardise.py",
-        ("score times the scale", "score / _like(self.scale, score)", "score * _like(self.scale, score)",
+        ("score times the scale", "_wide(score) / self.scale", "_wide(score) * self.scale",
          "datasets/test_standardise.py::test_chain_rule_for_scores"),
     ),
     *_table(
