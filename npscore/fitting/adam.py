@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -57,7 +58,7 @@ class Adam(Optimizer):
 
     def first_memory(self, problem: Problem, rng: np.random.Generator) -> Memory:
         """Moments of zero and the first epoch's permutation."""
-        order = rng.permutation(problem.rows.n)
+        order = rng.permutation(len(problem.rows.shards[0].x))
         return Memory(adam_init(problem.model.theta), order, 0, rng.bit_generator.state)
 
     def minimise(self, run: Run) -> str:
@@ -71,12 +72,12 @@ class Adam(Optimizer):
         problem, state, rng = run.problem, run.state, run.rng
         x, cond, order, cursor = next_batch(problem, state.memory, rng)
         draw = problem.objective.draw(x, rng)
-        loss, grad, norm = run.evaluate(
-            lambda model: problem.objective.loss(model, x, draw, cond=cond), state.theta
-        )
+        loss_of = partial(problem.objective.loss, x=x, draw=draw, cond=cond)
+        loss, grad, norm = run.evaluate(loss_of, state.theta)
         if self.clip_norm is not None:
             grad = clip_by_norm(grad, self.clip_norm)
-        step, rate = state.step + 1, self.rate(state.step, problem.steps)
+        step = state.step + 1
+        rate = learning_rate_at(state.step, problem.steps, self.learning_rate, self.schedule)
         theta, moments = adam_step(
             state.memory.moments, state.theta, grad, rate, weight_decay=self.weight_decay
         )
@@ -85,10 +86,6 @@ class Adam(Optimizer):
         average = theta if self.ema is None else ema_update(state.average, theta, self.ema, step)
         memory = Memory(moments, order, cursor, rng.bit_generator.state)
         run.take(state._replace(step=step, theta=theta, average=average, memory=memory), loss, norm, rate)
-
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of step 0, 1, … of so many."""
-        return learning_rate_at(step, steps, self.learning_rate, self.schedule)
 
     def packed(self, memory: Memory) -> tuple[dict[str, Any], dict[str, Array]]:
         """For a checkpoint."""

@@ -19,7 +19,7 @@ from .._run.npz import FileFormatError, read_npz, write_npz
 from ..models.base import Array
 from ..objectives import Objective
 from .generators import jsonable
-from .result import History, Recorder
+from .result import History
 from .run import Optimizer, Problem, Run, State
 from .shards import Mapped
 
@@ -50,25 +50,24 @@ class Checkpoint:
         object.__setattr__(self, "resume", as_flag(self.resume, "resume"))
 
     @contextmanager
-    def kept(self, run: Run, optimizer: Optimizer, first: State) -> Iterator[State]:
-        """The state to go on from, and a run that is saved from here on, while the file is this run's alone.
+    def kept(self, run: Run) -> Iterator[None]:
+        """A run that starts or goes on from the file, and is saved to it while this is open: no other run may be.
 
         The first state is written at once, so that a path that cannot be written costs no training.
         """
-        file = CheckpointFile(self.path, run.problem, optimizer)
+        file = CheckpointFile(self.path, run.problem, run.optimizer)
         with claim(self.path, "checkpoint"):
-            state = first
             if not os.path.exists(self.path):
-                file.save(first, run.record)
+                file.save(run)
             elif self.resume:
-                state = file.load(run)
+                file.load(run)
             else:
                 raise ValueError(
                     f"checkpoint must be a new file unless resume=True, got existing {self.path}"
                 )
             run.save_every = max(1, run.problem.steps // 10) if self.every is None else self.every
-            run.save = lambda: file.save_or_warn(run.state, run.record)
-            yield state
+            run.file = file
+            yield
 
 
 class CheckpointFile:
@@ -78,28 +77,28 @@ class CheckpointFile:
         self.path, self.problem, self.optimizer = path, problem, optimizer
         self.fingerprint = fingerprint(problem, optimizer)
 
-    def save(self, state: State, record: Recorder) -> None:
+    def save(self, run: Run) -> None:
         """Write the state and the history so far, complete or not at all."""
+        state = run.state
         header, arrays = self.optimizer.packed(state.memory)
         arrays |= {"theta": state.theta, "average": state.average, "best_theta": state.best_theta}
-        history = record.history(state.step, state.validations)
-        arrays |= {f"history_{name}": column for name, column in history._asdict().items()}
+        arrays |= {f"history_{name}": column for name, column in run.history()._asdict().items()}
         write_npz(self.path, FORMAT, VERSION, {"fingerprint": self.fingerprint, **header}, **arrays)
 
-    def save_or_warn(self, state: State, record: Recorder) -> None:
+    def save_or_warn(self, run: Run) -> None:
         """``save``; where the system refuses (a full disk), a warning in place of the loss of the run."""
         try:
-            self.save(state, record)
+            self.save(run)
         except OSError as error:
             warnings.warn(
-                f"checkpoint {self.path} could not be written at step {state.step} ({error.strerror or error}): the "
-                "fit goes on, and the file holds what it held before",
+                f"checkpoint {self.path} could not be written at step {run.state.step} "
+                f"({error.strerror or error}): the fit goes on, and the file holds what it held before",
                 CheckpointWarning,
                 stacklevel=2,
             )
 
-    def load(self, run: Run) -> State:
-        """The state of a checkpoint of this very run, whose history and generator are put where they were.
+    def load(self, run: Run) -> None:
+        """Put a run's state, history and generator where the checkpoint of this very run says.
 
         Raises FileFormatError for a damaged, foreign or inconsistent file, ValueError where data, start, seed
         or settings differ, or where more steps are done than asked for.
@@ -111,7 +110,8 @@ class CheckpointFile:
                 f"got another run's in {self.path}"
             )
         try:
-            state, run.record = self._state(header, arrays, run)
+            history = checked_history(arrays, self.problem.held_out is not None)
+            state = self._state(header, arrays, history, run)
         except KeyError as error:
             raise FileFormatError(f"{self.path}: an incomplete checkpoint (no {error})") from error
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -121,27 +121,24 @@ class CheckpointFile:
                 f"steps must be at least the {state.step} that checkpoint {self.path} has reached, "
                 f"got {self.problem.steps}"
             )
-        return state
+        columns = [column.tolist() for column in history]
+        run.state, run.steps, run.validations = state, list(zip(*columns[:4])), list(zip(*columns[4:]))
 
     def _state(
-        self, header: Mapping[str, Any], arrays: Mapping[str, Array], run: Run
-    ) -> tuple[State, Recorder]:
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], history: History, run: Run
+    ) -> State:
         start = self.problem.model.theta
         theta, average, best = (
             as_shaped(arrays[name], name, start.shape).astype(start.dtype, copy=False)
             for name in ("theta", "average", "best_theta")
         )
-        history = checked_history(arrays, self.problem.held_out is not None)
         memory = self.optimizer.unpacked(header, arrays, run)
         step, validations = len(history.step), len(history.validation_step)
-        best_step, best_loss = step, float("inf")
-        if self.problem.held_out is not None:
-            best_step = 0
+        best_step, best_loss = step if self.problem.held_out is None else 0, float("inf")
         if validations:
             at = history.validation_loss.argmin()
             best_step, best_loss = int(history.validation_step[at]), float(history.validation_loss[at])
-        state = State(step, theta, average, memory, validations, best_step, best, best_loss)
-        return state, Recorder(history)
+        return State(step, theta, average, memory, validations, best_step, best, best_loss)
 
 
 def checked_history(arrays: Mapping[str, Array], held_out: bool) -> History:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
-from .._run.borders import _show, as_callable, as_count, as_flag, as_rng
+from .._run.borders import _show, as_callable, as_choice, as_count, as_flag, as_rng
 from ..datasets.rounding import warn_if_rounded
 from ..models.base import ScoreModel
 from ..objectives import DSM, Objective, as_objective
-from .choices import as_checkpoint, as_optimizer, sorted_settings
-from .held_out import HeldOut, hold_out
+from .adam import Adam
+from .checkpoint import Checkpoint
+from .held_out import hold_out
 from .lbfgs import LBFGS
 from .result import FitResult
-from .rows import as_jitter, rows_in_memory
-from .run import Callback, Problem, Run, first_state
+from .rows import Rows, as_jitter, in_models_type
+from .run import Callback, Optimizer, Problem, Run
 from .sharded import Sharded
+from .shards import Shard
 
 
 def fit(
@@ -88,8 +90,7 @@ def fit(
     seed = rng.bit_generator.state
     if not isinstance(model, ScoreModel) or model.dtype.kind != "f":
         raise TypeError(f"model must be an npscore model with real parameters, got {type(model).__name__}")
-    adam_fields, objective_fields, choices = sorted_settings(settings)
-    minimiser, checkpoint = as_optimizer(optimizer, adam_fields), as_checkpoint(checkpoint, choices)
+    adam_fields, objective_fields, options = sorted_settings(settings)
     steps, batch_size = as_count(steps, "steps"), as_count(batch_size, "batch_size")
     if callback is not None:
         as_callable(callback, "callback", "(step, loss, model)")
@@ -99,20 +100,100 @@ def fit(
         _check_sharded(objective, model, x, cond, optimizer, objective_fields)
         rows, objective = objective.rows, objective.objective
     else:
-        objective, rows = as_objective(objective, **objective_fields), rows_in_memory(x, cond, model)
-    rows = replace(rows, dtype=model.dtype, jitter=as_jitter(choices.jitter, model.d))
-    if not isinstance(objective, DSM):
-        warn_if_rounded(rows.to_examine(), choices.columns, choices.jitter, stacklevel=3)
-    rows, held_out = hold_out(rows, validation, objective, choices.metric, model, rng)
-    if patience is not None:
-        patience = _as_patience(patience, held_out)
+        objective = as_objective(objective, **objective_fields)
+        rows = Rows((Shard("x", *in_models_type(x, cond, model)),))
+    rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d))
+    if not isinstance(objective, DSM):  # which brings noise of its own
+        warn_if_rounded(rows.to_examine(), options.columns, options.jitter, stacklevel=3)
+    if validation is None:
+        held_out = _none_held_out(patience=patience, metric=options.metric)
+    else:
+        rows, held_out = hold_out(rows, validation, objective, options.metric, model, rng)
     problem = Problem(
-        model, rows, objective, held_out, steps, batch_size, choices.validate_every, patience, seed
+        model=model,
+        rows=rows,
+        objective=objective,
+        held_out=held_out,
+        steps=steps,
+        batch_size=batch_size,
+        validate_every=None
+        if options.validate_every is None
+        else as_count(options.validate_every, "validate_every"),
+        patience=None if patience is None else as_count(patience, "patience"),
+        seed=seed,
     )
-    run, first = Run(problem, rng, callback), first_state(problem, minimiser, rng)
-    kept = nullcontext(first) if checkpoint is None else checkpoint.kept(run, minimiser, first)
-    with kept as state:
-        return run.carry_out(minimiser, state, progress)
+    run = Run(problem, as_optimizer(optimizer, adam_fields), rng, callback)
+    kept = as_checkpoint(checkpoint, options.checkpoint_every, options.resume)
+    with nullcontext() if kept is None else kept.kept(run):
+        return run.carry_out(progress)
+
+
+class Options(NamedTuple):
+    """The settings that are neither the optimiser's nor the objective's."""
+
+    jitter: Any = 0.0
+    columns: Optional[Sequence[str]] = None
+    validate_every: Optional[int] = None
+    metric: Any = None
+    checkpoint_every: Optional[int] = None
+    resume: bool = False
+
+
+OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "lbfgs": LBFGS()}
+ADAM = ("learning_rate", "schedule", "clip_norm", "weight_decay", "ema")
+OBJECTIVE = ("sigma", "n_probes", "probe")
+
+
+def sorted_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Options]:
+    """The settings of the optimiser, of the objective, and the rest; TypeError for one that is nobody's."""
+    adam, objective, options = {}, {}, {}
+    for name, value in settings.items():
+        if name in ADAM:
+            adam[name] = value
+        elif name in OBJECTIVE:
+            objective[name] = value
+        elif name in Options._fields:
+            options[name] = value
+        else:
+            known = ", ".join((*ADAM, *OBJECTIVE, *Options._fields))
+            raise TypeError(f"fit has no setting {name!r}: it must be one of {known}")
+    return adam, objective, Options(**options)
+
+
+def as_optimizer(value: Any, fields: Mapping[str, Any]) -> Optimizer:
+    """An optimiser from its name and Adam's fields, which are checked and play no part for another name.
+
+    An object has its fields: TypeError or ValueError for anything else, and for fields beside an object.
+    """
+    if isinstance(value, Optimizer):
+        for name in fields:
+            raise ValueError(f"{name} must be left out with an optimizer object, which has its own fields")
+        return value
+    named = OPTIMIZERS[as_choice(value, "optimizer", OPTIMIZERS)]
+    adam = Adam(**fields) if fields else OPTIMIZERS["adam"]
+    return adam if value == "adam" else named
+
+
+def as_checkpoint(value: Any, every: Any, resume: Any) -> Optional[Checkpoint]:
+    """Where the state is kept, from None, a path with ``checkpoint_every`` and ``resume``, or a Checkpoint."""
+    if isinstance(value, Checkpoint):
+        if every is not None or resume is not False:
+            raise ValueError(
+                "checkpoint_every and resume must be left out with a Checkpoint, which has its own"
+            )
+        return value
+    if value is not None:
+        return Checkpoint(value, every, resume)
+    if resume is not False and as_flag(resume, "resume"):
+        raise ValueError("resume must be False without a checkpoint file to resume from, got True")
+    return None
+
+
+def _none_held_out(**settings: Any) -> None:
+    """Without held-out rows, what they alone give a meaning is refused."""
+    for name, value in settings.items():
+        if value is not None:
+            raise ValueError(f"{name} must be None without validation rows to watch, got {_show(value)}")
 
 
 def _check_sharded(
@@ -135,9 +216,3 @@ def _check_sharded(
             "n_probes and probe must be left out with a sharded objective, which has its own, "
             f"got {n_probes!r} and {probe!r}"
         )
-
-
-def _as_patience(patience: Any, held_out: Optional[HeldOut]) -> int:
-    if held_out is None:
-        raise ValueError(f"patience must be None without validation rows to watch, got {patience}")
-    return as_count(patience, "patience")

@@ -46,22 +46,20 @@ def hold_out(
     metric: Any,
     model: ScoreModel,
     rng: np.random.Generator,
-) -> tuple[Rows, Optional[HeldOut]]:
+) -> tuple[Rows, HeldOut]:
     """The rows to train on, and the held-out ones, on which noise and probes are drawn here, once.
 
-    ``validation`` is None, a fraction of rows in memory, or held-out rows: alone, or with their conditions as a pair
+    ``validation`` is a fraction of rows in memory, or held-out rows: alone, or with their conditions as a pair
     (rows, cond) where the rows have conditions. ``metric`` is None for the objective itself, a name or an objective.
     """
-    if validation is None:
-        if metric is not None:
-            raise ValueError(f"metric must be None without validation rows to judge by, got {_show(metric)}")
-        return rows, None
     metric = objective if metric is None else as_objective(metric)
     if not isinstance(validation, tuple) and as_array(validation, "validation").ndim == 0:
         rows, x, cond = _split(rows, validation, rng)
     else:
         x, cond = _given(rows, validation, model)
-    return rows, HeldOut.drawn(with_jitter(x, rows.jitter, rng), cond, metric, rng)
+    if rows.jitter is not None:
+        x = with_jitter(x, rows.jitter, rng)
+    return rows, HeldOut.drawn(x, cond, metric, rng)
 
 
 def _split(rows: Rows, fraction: Any, rng: np.random.Generator) -> tuple[Rows, Array, Optional[Array]]:

@@ -58,38 +58,3 @@ class NonFiniteLossError(FloatingPointError):
             "(a smaller learning_rate, clip_norm, or jitter on rounded data usually helps)"
         )
         self.step, self.result = step, result
-
-
-class Recorder:
-    """The history while it grows. It is only appended to: how much of it is valid is for the state to say."""
-
-    def __init__(self, history: Optional[History] = None):
-        self._columns = [list(column) for column in history] if history else [[] for _ in History._fields]
-
-    def step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """Append a step of training."""
-        for column, value in zip(self._columns, (step, loss, grad_norm, learning_rate)):
-            column.append(value)
-
-    def validation(self, step: int, loss: float) -> None:
-        """Append a held-out loss."""
-        for column, value in zip(self._columns[4:], (step, loss)):
-            column.append(value)
-
-    @property
-    def last_loss(self) -> float:
-        """The loss of the last step."""
-        return self._columns[1][-1]
-
-    @property
-    def last_validation(self) -> tuple[Optional[int], Optional[float]]:
-        """Step and held-out loss of the last evaluation; (None, None) before there was one."""
-        return (self._columns[4][-1], self._columns[5][-1]) if self._columns[4] else (None, None)
-
-    def history(self, steps: int, validations: int) -> History:
-        """The first so many steps, and held-out losses."""
-        kinds = (int, float, float, float, int, float)
-        lengths = (steps, steps, steps, steps, validations, validations)
-        return History(
-            *(np.array(c[:length], dtype=kind) for c, length, kind in zip(self._columns, lengths, kinds))
-        )

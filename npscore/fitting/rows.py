@@ -71,7 +71,8 @@ class Rows:
         """The rows of these numbers with fresh noise, and their conditions, of rows in memory."""
         (shard,) = self.shards
         cond = None if shard.cond is None else shard.cond[index]
-        return with_jitter(shard.x[index], self.jitter, rng), cond
+        x = shard.x[index]
+        return x if self.jitter is None else with_jitter(x, self.jitter, rng), cond
 
     def evaluate(self, objective: Objective, model: ScoreModel, entropy: tuple[int, ...]) -> LossGrad:
         """The objective's loss and gradient (p,) over all rows; ``per_sample`` is None: n numbers stay where they are.
@@ -126,7 +127,8 @@ def run_shard(job: ShardJob) -> tuple[Any, Array]:
     total_loss, total_grad = Sum(), Sum()
     with one_blas_thread(), np.errstate(**job.floating_point_errors):
         for x, cond in job.shard.blocks(job.block_rows, job.dtype):  # (b, d), (b, c)
-            x = with_jitter(x, job.jitter, rng)
+            if job.jitter is not None:
+                x = with_jitter(x, job.jitter, rng)
             draw = job.objective.draw(x, rng)
             loss, grad = as_loss_grad(job.objective.loss(job.model, x, draw, cond=cond), shape, complex=True)
             share = (len(x), job.n)
@@ -160,15 +162,13 @@ def stream(entropy: tuple[int, ...], index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(index,)))
 
 
-def rows_in_memory(x: Any, cond: Any, model: ScoreModel) -> Rows:
-    """Rows (n, d) and conditions (n, c), (c,) for all or None, both clean and in the model's floating type."""
-    return Rows((Shard("x", *in_models_type(x, cond, model, "x", "cond")),))
-
-
 def in_models_type(
-    x: Any, cond: Any, model: ScoreModel, name: str, cond_name: str
+    x: Any, cond: Any, model: ScoreModel, name: str = "x", cond_name: str = "cond"
 ) -> tuple[Array, Optional[Array]]:
-    """Clean rows and conditions in the model's floating type. Whether it takes such conditions is for it to say."""
+    """Clean rows (n, d) and their conditions, from (n, c), (c,) for all rows or None, in the model's floating type.
+
+    Whether the model takes such conditions is for it to say.
+    """
     x = _clean(x, name, model.dtype, d=model.d)
     if cond is None:
         return x, None
@@ -195,9 +195,9 @@ def as_jitter(jitter: Any, d: int) -> Optional[Array]:
     return np.broadcast_to(array, (d,)) if array.any() else None
 
 
-def with_jitter(x: Array, jitter: Optional[Array], rng: np.random.Generator) -> Array:
-    """Rows (n, d) plus Gaussian noise of these standard deviations (d,); as they are for None."""
-    return x if jitter is None else unchecked_dequantise(x, jitter.astype(x.dtype, copy=False), rng)
+def with_jitter(x: Array, jitter: Array, rng: np.random.Generator) -> Array:
+    """Rows (n, d) plus Gaussian noise of these standard deviations (d,)."""
+    return unchecked_dequantise(x, jitter.astype(x.dtype, copy=False), rng)
 
 
 def as_loss_grad(result: Any, shape: tuple[int, ...], *, complex: bool = False) -> tuple[Any, Array]:

@@ -15,7 +15,7 @@ from .._run.progress import Progress
 from ..models.base import Array, ScoreModel
 from ..objectives import Objective
 from .held_out import HeldOut
-from .result import FitResult, NonFiniteLossError, Recorder
+from .result import FitResult, History, NonFiniteLossError
 from .rows import Rows, as_loss_grad
 
 Callback = Optional[Callable[[int, float, ScoreModel], Any]]
@@ -85,16 +85,21 @@ class Optimizer(ABC):
 class Run:
     """A fit under way: its state and history, and what follows every step of whatever optimiser."""
 
-    def __init__(self, problem: Problem, rng: np.random.Generator, callback: Callback):
-        self.problem, self.rng, self.callback = problem, rng, callback
-        self.record, self.told_to_stop = Recorder(), False
-        self.line: Any = None
-        self.save: Callable[[], None] = lambda: None
+    def __init__(self, problem: Problem, optimizer: Optimizer, rng: np.random.Generator, callback: Callback):
+        self.problem, self.optimizer, self.rng, self.callback = problem, optimizer, rng, callback
+        theta = problem.model.theta
+        self.state = State(0, theta, theta, optimizer.first_memory(problem, rng), 0, 0, theta, float("inf"))
+        self.model = problem.model  # at the θ of the last evaluation
+        # The history is only appended to: the state's counts say how much of it is valid.
+        self.steps: list[tuple[int, float, float, float]] = []
+        self.validations: list[tuple[int, float]] = []
+        self.told_to_stop = False
+        self.line: Any = None  # the progress line
+        self.file: Any = None  # the checkpoint, written every ``save_every`` steps
         self.save_every = problem.steps
 
-    def carry_out(self, optimizer: Optimizer, state: State, progress: Optional[bool]) -> FitResult:
-        """Minimise from a state to the end, Ctrl-C or overflow; BLAS keeps to one thread, for bits and for speed."""
-        self.state = state
+    def carry_out(self, progress: Optional[bool]) -> FitResult:
+        """Minimise to the end, to Ctrl-C or to an overflow; BLAS keeps to one thread, for bits and for speed."""
         steps = self.problem.steps
         try:
             with (
@@ -103,12 +108,13 @@ class Run:
                 np.errstate(all="ignore"),
             ):
                 self.state = self.judged(self.state)
-                stopped = optimizer.minimise(self)
+                stopped = self.optimizer.minimise(self)
         except KeyboardInterrupt:
             stopped = "interrupted"
         except Diverged as error:
             raise NonFiniteLossError(*error.args, self.result("not finite")) from None
-        self.save()
+        if self.file is not None:
+            self.file.save_or_warn(self)
         return self.result(stopped)
 
     def evaluate(self, loss_of: Callable[[ScoreModel], Any], theta: Array) -> tuple[float, Array, float]:
@@ -116,9 +122,11 @@ class Run:
 
         θ is finite, and becomes the model's own: nobody writes to it from here on.
         """
+        if theta is not self.model.theta:
+            self.model = self.model._with_theta(theta)
         step = self.state.step + 1
         try:
-            loss, grad = as_loss_grad(loss_of(self.problem.model._with_theta(theta)), theta.shape)
+            loss, grad = as_loss_grad(loss_of(self.model), theta.shape)
         except NotFiniteError as error:
             raise Diverged(step, str(error)) from None
         loss, grad = float(loss), grad.astype(theta.dtype, copy=False)
@@ -131,16 +139,15 @@ class Run:
 
     def take(self, state: State, loss: float, norm: float, rate: float) -> None:
         """Take a step: history, held-out rows, progress, checkpoint, callback."""
-        self.record.step(state.step, loss, norm, rate)
+        self.steps.append((state.step, loss, norm, rate))
         self.state = self.judged(state)
         if self.line.enabled:
             self.line.update(state.step, self._remark(loss))
-        if state.step % self.save_every == 0:
-            self.save()
+        if self.file is not None and state.step % self.save_every == 0:
+            self.file.save_or_warn(self)
         if self.callback is not None:
-            self.told_to_stop = bool(
-                self.callback(state.step, loss, self.problem.model.with_theta(state.theta))
-            )
+            model = self.model._with_theta(state.theta)
+            self.told_to_stop = bool(self.callback(state.step, loss, model))
 
     def reason_to_stop(self) -> Optional[str]:
         """Why no further step is to be taken; None where one is."""
@@ -149,34 +156,32 @@ class Run:
             return "callback"
         if state.step >= problem.steps:
             return "steps"
-        if (
-            problem.patience is None
-            or state.step - state.best_step < problem.patience * problem.validation_interval
-        ):
+        if problem.patience is None:
             return None
-        return "patience"
+        worse_for = state.step - state.best_step
+        return "patience" if worse_for >= problem.patience * problem.validation_interval else None
 
     def judged(self, state: State, *, now: bool = False) -> State:
         """The state after the held-out rows have judged it, where that is due; without any, the latest is the best.
 
         It is due every so many steps, at the last one, and ``now``, but once a step. Raises Diverged.
         """
-        problem = self.problem
+        problem, step = self.problem, state.step
         if problem.held_out is None:
-            return state._replace(best_step=state.step, best_theta=state.average)
-        due = now or state.step % problem.validation_interval == 0 or state.step == problem.steps
-        if not due or (state.validations and self.record.last_validation[0] == state.step):
+            return state._replace(best_step=step, best_theta=state.average)
+        due = now or step % problem.validation_interval == 0 or step == problem.steps
+        if not due or (state.validations and self.validations[state.validations - 1][0] == step):
             return state
         loss = self._held_out_loss(state)
-        self.record.validation(state.step, loss)
+        self.validations.append((step, loss))
         state = state._replace(validations=state.validations + 1)
         if loss < state.best_loss:
-            state = state._replace(best_step=state.step, best_theta=state.average, best_loss=loss)
+            state = state._replace(best_step=step, best_theta=state.average, best_loss=loss)
         return state
 
     def _held_out_loss(self, state: State) -> float:
         try:
-            loss = self.problem.held_out.loss(self.problem.model._with_theta(state.average))
+            loss = self.problem.held_out.loss(self.model._with_theta(state.average))
         except NotFiniteError as error:
             raise Diverged(state.step, f"held-out loss: {error}") from None
         if not np.isfinite(loss):
@@ -184,24 +189,25 @@ class Run:
         return loss
 
     def _remark(self, loss: float) -> str:
-        _, held_out = self.record.last_validation
-        return f"loss {loss:.4f}" + ("" if held_out is None else f"  held-out loss {held_out:.4f}")
+        held_out = f"  held-out loss {self.validations[-1][1]:.4f}" if self.validations else ""
+        return f"loss {loss:.4f}{held_out}"
+
+    def history(self) -> History:
+        """The steps and held-out losses that the state counts, as arrays."""
+        steps = self.steps[: self.state.step] or np.empty((0, 4))
+        validations = self.validations[: self.state.validations] or np.empty((0, 2))
+        columns = [*np.array(steps).T, *np.array(validations).T]
+        columns[0], columns[4] = columns[0].astype(int), columns[4].astype(int)
+        return History(*columns)
 
     def result(self, stopped: str) -> FitResult:
         """The outcome so far."""
-        state, model = self.state, self.problem.model
+        state = self.state
         return FitResult(
-            model=model.with_theta(state.best_theta),
-            final_model=model.with_theta(state.average),
-            history=self.record.history(state.step, state.validations),
+            model=self.model._with_theta(state.best_theta),
+            final_model=self.model._with_theta(state.average),
+            history=self.history(),
             best_step=state.best_step,
             validation_loss=state.best_loss if state.validations else None,
             stopped=stopped,
         )
-
-
-def first_state(problem: Problem, optimizer: Optimizer, rng: np.random.Generator) -> State:
-    """The state before the first step."""
-    theta = problem.model.theta
-    memory = optimizer.first_memory(problem, rng)
-    return State(0, theta, theta, memory, 0, 0, theta, float("inf"))

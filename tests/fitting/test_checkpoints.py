@@ -140,7 +140,7 @@ def test_checkpoints_are_written_at_the_start_every_so_often_and_at_the_end(path
     monkeypatch.setattr(
         checkpoint.CheckpointFile,
         "save",
-        lambda self, state, record: (saved.append(state.step), save(self, state, record)),
+        lambda self, run: (saved.append(run.state.step), save(self, run)),
     )
     run(checkpoint=path)
     assert saved == [0, 3, 6, 7]

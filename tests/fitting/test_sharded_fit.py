@@ -112,7 +112,7 @@ BAD = [
     ({"model": model(d=2)}, ValueError, "model must have d = 3, as the shards have, got d = 2"),
     ({"jitter": [0.1, 0.2]}, ValueError, r"jitter must be one number or have shape \(3,\)"),
     ({"jitter": -1.0}, ValueError, "jitter must be >= 0, got -1"),
-    ({"patience": 3}, ValueError, "patience must be None without validation rows to watch, got 3"),
+    ({"patience": 3}, ValueError, "patience must be None without validation rows to watch, got int 3"),
 ]
 
 
