@@ -15,7 +15,7 @@ score, where a ripple r of the density is one of height 2πr/Δ. A model that ad
 
 is the Fisher information that the grid adds, relative to the Gaussian's 1/s². It decides what noise is enough. At
 s = 50 Δ it is 10 for σ = Δ/2, where the density's ripple is no more than 1.4 %: the sine is worth ten Gaussians.
-For σ = 3Δ/4 it is 4.4e-5, and 0.018 at s = 1000 Δ, the finest grid that is looked for.
+For σ = 3Δ/4 it is 4.5e-5, and 0.018 at s = 1000 Δ, the finest grid that is looked for.
 
 Uniform noise of width Δ would level the comb too, but to a density with steps, whose score is zero inside a cell
 and infinite at its edge: outside the theorem.
@@ -177,7 +177,7 @@ def comb_information(jitter: float, resolution: float, deviation: float) -> floa
     height = 2.0 * np.pi * ripple * steps
     if not height < 1e154:
         raise ValueError(f"deviation must be a number of steps with a finite square, got {steps:.3g} steps")
-    return 0.5 * height * height
+    return 0.5 * height * height  # eq-9.15
 
 
 def _column_rounding(x: Array, name: str) -> ColumnRounding:
