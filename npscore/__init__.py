@@ -13,7 +13,7 @@ dimensions, ESM and DSM with the ½; Langevin is x + α s(x) + √(2α) z. The d
 from ._run import command as _command  # noqa: F401  (first, before anything that takes time: see there)
 
 # isort: split
-from . import activations, checks, datasets, diagnostics, objectives, samplers, targets
+from . import activations, checks, datasets, diagnostics, diffusion, objectives, samplers, targets
 from ._run.npz import FileFormatError
 from ._version import __version__
 from .fitting import FitResult, History, NonFiniteLossError, fit
@@ -38,6 +38,7 @@ __all__ = [
     "checks",
     "datasets",
     "diagnostics",
+    "diffusion",
     "dsm",
     "esm",
     "fit",

@@ -16,7 +16,7 @@ from ._run.atomic import PathLike
 from ._run.npz import FileFormatError, check_depth, read_npz, write_npz
 from ._version import __version__
 from .datasets.standardise import Standardisation
-from .models import MODELS, ScoreModel
+from .models import MODELS, ScoreModel, registry
 
 FORMAT, VERSION = "npscore-model", 1
 CONVENTIONS = {
@@ -26,8 +26,6 @@ CONVENTIONS = {
 }
 #: Characters of JSON that an architecture may take (a network of 30,000 layers): so much a file may ask for.
 MOST_CONFIG = 100_000
-
-_registered: dict[str, type[ScoreModel]] = {}
 
 
 class StoredModel(NamedTuple):
@@ -52,10 +50,10 @@ def register(name: str, cls: type[ScoreModel]) -> None:
         raise TypeError(f"name must be a text like a class's name, got {type(name).__name__} {name!r}")
     if not (isinstance(cls, type) and issubclass(cls, ScoreModel)):
         raise TypeError(f"cls must be a subclass of ScoreModel, got {cls!r}")
-    taken = _classes().get(name, cls)
+    taken = registry.classes().get(name, cls)
     if name in MODELS or (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(f"name must be one that no class has, got {name!r}, which is {taken.__qualname__}'s")
-    _registered[name] = cls
+    registry.REGISTERED[name] = cls
 
 
 def save(
@@ -74,8 +72,7 @@ def save(
     """
     header = {
         "npscore": __version__,
-        "model": _name_of(model),
-        "config": _config_of(model),
+        **_described(model),
         "mantissa_bits": int(np.finfo(model.dtype).nmant),
         "conventions": CONVENTIONS,
         "info": _checked_info(info),
@@ -114,28 +111,14 @@ def load(path: PathLike) -> StoredModel:
     return StoredModel(model, standardisation, header["info"])
 
 
-def _classes() -> dict[str, type[ScoreModel]]:
-    """Every model class that a file can name."""
-    return {**MODELS, **_registered}
-
-
-def _name_of(model: Any) -> str:
-    name = next((name for name, cls in _classes().items() if cls is type(model)), None)
-    if name is None:
-        raise TypeError(
-            f"model must be one of {', '.join(_classes())}, got {type(model).__name__}; "
-            "npscore.storage.register adds a class of your own"
-        )
+def _described(model: Any) -> dict[str, Any]:
+    """The model's class and architecture, checked: what is written must be what ``load`` takes."""
+    description = registry.described(model)
     if model.dtype.kind != "f":
         raise TypeError(f"model must have real parameters, got {model.dtype}")
-    return name
-
-
-def _config_of(model: ScoreModel) -> Any:
-    """The architecture, checked: what is written must be what ``load`` takes."""
-    config = _checked_json(model.config() if callable(model.config) else model.config, "model.config")
-    _check_size(config)
-    return config
+    _checked_json(description["config"], "model.config")
+    _check_size(description["config"])
+    return description
 
 
 def _check_size(config: Any) -> None:
@@ -163,12 +146,6 @@ def _checked_json(value: Any, name: str) -> Any:
 
 
 def _model(header: Mapping[str, Any], theta: np.ndarray) -> ScoreModel:
-    classes = _classes()
-    if header["model"] not in classes:
-        raise ValueError(
-            f"model must be one of {', '.join(classes)}, got {header['model']!r}; "
-            "npscore.storage.register adds a class of your own"
-        )
     if theta.dtype.kind != "f":
         raise ValueError(f"theta must be real, got {theta.dtype}")
     bits = np.finfo(theta.dtype).nmant  # longdouble has one name and several meanings: 52, 63 or 112 bits
@@ -177,7 +154,7 @@ def _model(header: Mapping[str, Any], theta: np.ndarray) -> ScoreModel:
             f"theta must have {header['mantissa_bits']!r} mantissa bits, {theta.dtype} has {bits} here"
         )
     _check_size(header["config"])
-    return classes[header["model"]].from_config(header["config"], theta)
+    return registry.built(header, theta)
 
 
 def _standardisation(columns: Any, arrays: Mapping[str, np.ndarray], d: int) -> Optional[Standardisation]:

@@ -5,6 +5,7 @@ import pytest
 
 import npscore as ns
 from npscore import storage
+from npscore.models import registry
 
 
 class Isotropic(ns.LinearScore):
@@ -29,7 +30,7 @@ class WithProperty(ns.LinearScore):
 
 @pytest.fixture(autouse=True)
 def nothing_registered(monkeypatch):
-    monkeypatch.setattr(storage, "_registered", {})
+    monkeypatch.setattr(registry, "REGISTERED", {})
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_registered_class_comes_back_bit_for_bit(path, model):
     stored = ns.load(path)
     assert type(stored.model) is type(model) and stored.info == {"steps": 1}
     np.testing.assert_array_equal(stored.model.theta, model.theta)
-    storage._registered.clear()  # as in a process that has not registered it
+    registry.REGISTERED.clear()  # as in a process that has not registered it
     with pytest.raises(
         ns.FileFormatError, match=r"must be one of MLP, .*got 'Mine'; npscore.storage.register adds"
     ):
@@ -65,7 +66,7 @@ def test_a_class_whose_from_config_fails_is_an_inconsistent_file(path):
             def from_config(cls, config, theta, error=error):
                 raise error
 
-        storage._registered["Mine"] = Failing
+        registry.REGISTERED["Mine"] = Failing
         with pytest.raises(ns.FileFormatError, match=f"an inconsistent model file .{error}"):
             ns.load(path)
 

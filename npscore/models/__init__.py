@@ -4,9 +4,24 @@ from .base import ScoreModel
 from .layers import Layer
 from .linear import LinearScore, Population
 from .mlp import MLP
+from .registry import MODELS, built, described
 from .rows import dimension, sum_over_rows
+from .scaled import FixedScaling, ScaledScore, Scaling
 
-#: The models a file can name.
-MODELS = {"MLP": MLP, "LinearScore": LinearScore}
+MODELS |= {"MLP": MLP, "LinearScore": LinearScore, "FixedScaling": FixedScaling}
 
-__all__ = ["MLP", "MODELS", "Layer", "LinearScore", "Population", "ScoreModel", "dimension", "sum_over_rows"]
+__all__ = [
+    "MLP",
+    "MODELS",
+    "FixedScaling",
+    "Layer",
+    "LinearScore",
+    "Population",
+    "ScaledScore",
+    "Scaling",
+    "ScoreModel",
+    "built",
+    "described",
+    "dimension",
+    "sum_over_rows",
+]

@@ -219,8 +219,11 @@ class ScoreModel(ABC):
     def _inputs(self, x: Any, cond: Any) -> tuple[Array, Optional[Array]]:
         """Clean x (n, d) and cond (n, c) or None."""
         x = as_batch(x, "x", d=self.d, allow_complex=True)
-        dtype = np.result_type(x.dtype, self.dtype)
-        return x, as_condition(cond, len(x), self.condition, dtype)
+        return x, self._conditioned(cond, x)
+
+    def _conditioned(self, cond: Any, x: Array) -> Optional[Array]:
+        """A clean condition for the rows x, (n, c) in the type that x and the parameters have; None without one."""
+        return as_condition(cond, len(x), self.condition, np.result_type(x.dtype, self.dtype))
 
     def _primitive(
         self,

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._run.borders import NotFiniteError, as_array, as_batch, as_condition, as_weights
+from .._run.borders import NotFiniteError, as_array, as_batch, as_weights
 from .._run.memory import keep_freed_memory
 
 Array = np.ndarray
@@ -89,10 +89,10 @@ def sum_over_rows(
     Raises TypeError or ValueError for a wrong argument, NotFiniteError where a row's loss, the sum or the gradient
     is not finite.
     """
-    inside, numbers = _inside(model, primitive)
+    inside, numbers, own = _inside(model, primitive)
     x = as_batch(x, "x", d=model.d)
     if cond is not None or getattr(model, "condition", 0):
-        cond = as_condition(cond, len(x), model.condition, np.result_type(x.dtype, model.dtype))
+        cond = model._conditioned(cond, x) if own else as_batch(cond, "cond", n=len(x))
     w = as_weights(weights, len(x), np.result_type(x.dtype, getattr(model, "dtype", x.dtype)))
     if gradient:
         keep_freed_memory()
@@ -124,8 +124,8 @@ def sum_over_rows(
     return loss, grad, values[0] if len(values) == 1 else np.concatenate(values)
 
 
-def _inside(model: Any, primitive: Callable[..., Any]) -> tuple[Callable[..., Any], int]:
-    """The model's primitive and about how many numbers a row of it holds.
+def _inside(model: Any, primitive: Callable[..., Any]) -> tuple[Callable[..., Any], int, bool]:
+    """The model's primitive, about how many numbers a row of it holds, and whether it is one of npscore's.
 
     Of a model of npscore's it is the method of clean arrays and one block, ``_score_vjp`` for ``score_vjp``; a model
     that merely has the primitives is called as it is, on all rows at once.
@@ -133,9 +133,9 @@ def _inside(model: Any, primitive: Callable[..., Any]) -> tuple[Callable[..., An
     name = primitive.__name__
     if getattr(type(model), name, None) is not primitive:
         dimension(model)
-        return getattr(model, name), 1
+        return getattr(model, name), 1, False
     numbers = model._trace_numbers if name == "divergence_vjp" else model._numbers
-    return getattr(model, f"_{name}"), numbers
+    return getattr(model, f"_{name}"), numbers, True
 
 
 def dimension(model: Any) -> int:

@@ -1,0 +1,357 @@
+"""Noise schedules in continuous time: x_t = α_t x₀ + σ_t ε, and everything that follows from α_t and σ_t.
+
+A schedule is the pair (α_t, σ_t), t growing with the noise. From it follow the drift f = (log α)′ and the
+squared diffusion
+g² = (σ²)′ − 2 f σ² of dx = f x dt + g dW, the transition from a cleaner time s to a noisier time t,
+
+    x_t | x_s ~ N(r x_s, w I),   r = α_t/α_s,   w = σ_t² − r² σ_s²,
+
+and the posterior of x_s given x_t and x₀. Each w is written so that nothing cancels: by subtraction it loses
+eight digits
+of float32 between neighbouring steps. Every function takes numbers or arrays of t, and complex t, for the complex step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._run.borders import as_array, as_flag, as_number
+
+Array = np.ndarray
+
+
+class Transition(NamedTuple):
+    """x_t | x_s ~ N(r x_s, w I) for a noisier t and a cleaner s."""
+
+    r: Any
+    w: Any
+
+
+class Posterior(NamedTuple):
+    """x_s | x_t, x₀ ~ N(coef_xt x_t + coef_x0 x₀, variance I)."""
+
+    coef_xt: Any
+    coef_x0: Any
+    variance: Any
+
+
+class Schedule(ABC):
+    """α_t and σ_t for 0 ≤ t ≤ ``t_max``, and what follows from them.
+
+    Arguments are numbers or arrays of times and come back in their shape and floating type (integers become float64);
+    complex times pass. Raises ValueError for times outside of the schedule, and where a value is infinite there.
+    """
+
+    t_max: float = 1.0
+
+    # ---- what a schedule defines, for clean times --------------------------------------------------
+
+    @abstractmethod
+    def _alpha(self, t: Array) -> Array: ...
+
+    @abstractmethod
+    def _sigma(self, t: Array) -> Array: ...
+
+    @abstractmethod
+    def _f(self, t: Array) -> Array: ...
+
+    @abstractmethod
+    def _g2(self, t: Array) -> Array: ...
+
+    @abstractmethod
+    def _transition(self, t: Array, s: Array) -> Transition: ...
+
+    # ---- what follows ------------------------------------------------------------------------------
+
+    def alpha(self, t: Any) -> Any:
+        """The signal's factor α_t."""
+        return self._alpha(self.times(t))[()]
+
+    def sigma(self, t: Any) -> Any:
+        """The noise's standard deviation σ_t."""
+        return self._sigma(self.times(t))[()]
+
+    def f(self, t: Any) -> Any:
+        """The drift's factor f = (log α_t)′; ValueError where it is infinite, at the end of a schedule with α = 0."""
+        return self._f(self._with_signal(self.times(t)))[()]
+
+    def g2(self, t: Any) -> Any:
+        """The squared diffusion g² = (σ_t²)′ − 2 f σ_t² = −σ_t² (log SNR)′; ValueError where it is infinite."""
+        return self._g2(self._with_signal(self.times(t)))[()]
+
+    def log_snr(self, t: Any) -> Any:
+        """log(α_t²/σ_t²), ∞ where σ_t = 0."""
+        t = self.times(t)
+        with np.errstate(divide="ignore"):
+            return (2.0 * (np.log(self._alpha(t)) - np.log(self._sigma(t))))[()]
+
+    def transition(self, t: Any, s: Any) -> Transition:
+        """(r, w) of x_t | x_s ~ N(r x_s, w I) for times t > s, without cancellation."""
+        r, w = self._transition(*self._pair(t, s))
+        return Transition(r[()], w[()])
+
+    def posterior(self, t: Any, s: Any) -> Posterior:
+        """Coefficients of x_t and x₀, and the variance, of x_s given x_t and x₀, for times t > s.
+
+        Mean (r σ_s²/σ_t²) x_t + (α_s w/σ_t²) x₀, variance β̃ = σ_s² w/σ_t².
+        """
+        t, s = self._pair(t, s)
+        r, w = self._transition(t, s)
+        ratio = (self._sigma(s) / self._sigma(t)) ** 2
+        coef_x0 = self._alpha(s) * w / self._sigma(t) ** 2
+        return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])
+
+    def prior_std(self, t: Any) -> float:
+        """The standard deviation π of the prior N(0, π²I) that stands for x_t at the noisy end: 1 here."""
+        self.times(t)
+        return 1.0
+
+    def from_ratio(self, ratio: Any) -> Any:
+        """The time at which σ/α is ``ratio`` > 0: by bisection on log(σ/α), to the last digits of float64."""
+        log_ratio = np.log(as_array(ratio, "ratio").astype(np.float64))
+        if not np.isfinite(log_ratio).all():
+            raise ValueError(f"ratio must be > 0, got {np.min(ratio)}")
+        low, high = np.zeros_like(log_ratio), np.full_like(log_ratio, min(self.t_max, np.finfo(float).max))
+        for _ in range(200):
+            middle = 0.5 * (low + high)
+            below = -0.5 * self.log_snr(middle) < log_ratio
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return high[()]
+
+    # ---- the border --------------------------------------------------------------------------------
+
+    def times(self, t: Any, name: str = "t") -> Array:
+        """Clean times in [0, t_max], as an array (complex passes); ValueError naming one outside."""
+        t = as_array(t, name, allow_complex=True)
+        outside = (t.real < 0) | (t.real > self.t_max)
+        if outside.any():
+            raise ValueError(f"{name} must be in [0, {self.t_max:g}] for {self!r}, got {t[outside].flat[0]}")
+        return t
+
+    def _pair(self, t: Any, s: Any) -> tuple[Array, Array]:
+        t, s = self.times(t), self.times(s, "s")
+        if not (t.real > s.real).all():
+            raise ValueError(f"t must be > s, the noisier time first, got t = {t} and s = {s}")
+        return np.broadcast_arrays(t, s)
+
+    def _with_signal(self, t: Array) -> Array:
+        if (self._alpha(t) == 0).any():
+            raise ValueError(
+                f"t must be < {self.t_max:g} for f and g2 of {self!r}: there α = 0 and both are infinite; "
+                "start a little below"
+            )
+        return t
+
+    def spec(self) -> dict[str, Any]:
+        """Its name and parameters, JSON-ready: what a file and a checkpoint hold."""
+        return {"schedule": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class VP(Schedule):
+    """Variance preserving: α = e^L, σ² = 1 − α², L = −½(β_min t + ½(β_max − β_min) t²). Song et al. 2021, eq. 33."""
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beta_min", as_number(self.beta_min, "beta_min", above=0.0))
+        object.__setattr__(self, "beta_max", as_number(self.beta_max, "beta_max", at_least=self.beta_min))
+
+    def beta(self, t: Any) -> Any:
+        """β(t) = β_min + (β_max − β_min) t."""
+        return self._beta(self.times(t))[()]
+
+    def _beta(self, t: Array) -> Array:
+        return self.beta_min + (self.beta_max - self.beta_min) * t
+
+    def _log_alpha(self, t: Array) -> Array:
+        return -0.5 * (self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * (t * t))
+
+    def _log_r(self, t: Array, s: Array) -> Array:
+        """L(t) − L(s), by the factor t − s that it has."""
+        return -0.5 * (t - s) * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * (t + s))
+
+    def _alpha(self, t: Array) -> Array:
+        return np.exp(self._log_alpha(t))
+
+    def _sigma(self, t: Array) -> Array:
+        return np.sqrt(-np.expm1(2.0 * self._log_alpha(t)))
+
+    def _f(self, t: Array) -> Array:
+        return -0.5 * self._beta(t)
+
+    def _g2(self, t: Array) -> Array:
+        return self._beta(t)
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        log_r = self._log_r(t, s)
+        return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))
+
+
+@dataclass(frozen=True)
+class SubVP(VP):
+    """The sub-VP SDE: α as for VP, σ = 1 − α². Song et al. 2021, eq. 35."""
+
+    def _sigma(self, t: Array) -> Array:
+        return -np.expm1(2.0 * self._log_alpha(t))
+
+    def _g2(self, t: Array) -> Array:
+        return -self._beta(t) * np.expm1(4.0 * self._log_alpha(t))
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        log_r = self._log_r(t, s)
+        both = self._log_alpha(t) + self._log_alpha(s)
+        return Transition(np.exp(log_r), np.expm1(2.0 * log_r) * np.expm1(2.0 * both))
+
+
+@dataclass(frozen=True)
+class VE(Schedule):
+    """Variance exploding: α = 1, σ = σ_min R^t with R = σ_max/σ_min; ``exact``: σ_min √(R^(2t) − 1), which is
+    0 at t = 0.
+
+    Without ``exact`` the density at t = 0 is the data's blurred by σ_min, as Song et al. 2021, eq. 30, have
+    it; f and g²
+    are the same.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma_min", as_number(self.sigma_min, "sigma_min", above=0.0))
+        object.__setattr__(self, "sigma_max", as_number(self.sigma_max, "sigma_max", above=self.sigma_min))
+        object.__setattr__(self, "exact", as_flag(self.exact, "exact"))
+
+    @property
+    def _log_R(self) -> float:
+        return float(np.log(self.sigma_max / self.sigma_min))
+
+    def _alpha(self, t: Array) -> Array:
+        return np.ones_like(t)
+
+    def _sigma(self, t: Array) -> Array:
+        if self.exact:
+            return self.sigma_min * np.sqrt(np.expm1(2.0 * self._log_R * t))
+        return self.sigma_min * np.exp(self._log_R * t)
+
+    def _f(self, t: Array) -> Array:
+        return np.zeros_like(t)
+
+    def _g2(self, t: Array) -> Array:
+        return (2.0 * self._log_R * self.sigma_min**2) * np.exp(2.0 * self._log_R * t)
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        growth = np.expm1(2.0 * self._log_R * (t - s))
+        return Transition(np.ones_like(t), self.sigma_min**2 * np.exp(2.0 * self._log_R * s) * growth)
+
+    def prior_std(self, t: Any) -> float:
+        """σ_t."""
+        return float(np.real(self.sigma(t)))
+
+
+@dataclass(frozen=True)
+class EDM(Schedule):
+    """α = 1 and σ = t: time is the noise level itself, without an end. Karras et al. 2022."""
+
+    t_max = float("inf")
+
+    def _alpha(self, t: Array) -> Array:
+        return np.ones_like(t)
+
+    def _sigma(self, t: Array) -> Array:
+        return 1.0 * t
+
+    def _f(self, t: Array) -> Array:
+        return np.zeros_like(t)
+
+    def _g2(self, t: Array) -> Array:
+        return 2.0 * t
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        return Transition(np.ones_like(t), (t - s) * (t + s))
+
+    def prior_std(self, t: Any) -> float:
+        """σ_t."""
+        return float(np.real(self.sigma(t)))
+
+    def from_ratio(self, ratio: Any) -> Any:
+        """σ/α is the time itself."""
+        return self.times(ratio, "ratio")[()]
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """α = cos u/cos u₀ with u = ½π(t + o)/(1 + o), normalised so that α = 1 and σ = 0 at t = 0; σ² = 1 − α².
+
+    ``offset`` is o. At t = 1 α is 0. Nichol and Dhariwal 2021, eq. 17, whose ᾱ is α² here.
+    """
+
+    offset: float = 0.008
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", as_number(self.offset, "offset", at_least=0.0))
+
+    @property
+    def _rate(self) -> float:
+        """u′."""
+        return 0.5 * np.pi / (1.0 + self.offset)
+
+    @property
+    def _cos_u0(self) -> float:
+        return float(np.cos(self._rate * self.offset))
+
+    def _left(self, t: Array) -> Array:
+        """½π − u, which is 0 at t = 1 exactly: cos u is its sine."""
+        return self._rate * (1.0 - t)
+
+    def _alpha(self, t: Array) -> Array:
+        return np.sin(self._left(t)) / self._cos_u0
+
+    def _sigma(self, t: Array) -> Array:
+        rate, two_u0 = self._rate, 2.0 * self._rate * self.offset
+        return np.sqrt(np.sin(rate * t) * np.sin(rate * t + two_u0)) / self._cos_u0
+
+    def _f(self, t: Array) -> Array:
+        left = self._left(t)
+        return -self._rate * np.cos(left) / np.sin(left)
+
+    def _g2(self, t: Array) -> Array:
+        return -2.0 * self._f(t)
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        both = self._rate * (t + s + 2.0 * self.offset)  # u_t + u_s
+        w = np.sin(self._rate * (t - s)) * np.sin(both) / np.sin(self._left(s)) ** 2
+        return Transition(np.sin(self._left(t)) / np.sin(self._left(s)), w)
+
+
+@dataclass(frozen=True)
+class Flow(Schedule):
+    """Straight lines: α = 1 − t, σ = t. At t = 1 α is 0. Lipman et al. 2023; Liu et al. 2023 (their t may run
+    backwards)."""
+
+    def _alpha(self, t: Array) -> Array:
+        return 1.0 - t
+
+    def _sigma(self, t: Array) -> Array:
+        return 1.0 * t
+
+    def _f(self, t: Array) -> Array:
+        return -1.0 / (1.0 - t)
+
+    def _g2(self, t: Array) -> Array:
+        return 2.0 * t / (1.0 - t)
+
+    def _transition(self, t: Array, s: Array) -> Transition:
+        w = (t - s) * ((t - s) + 2.0 * s * (1.0 - t)) / (1.0 - s) ** 2  # t + s − 2ts, of positive terms
+        return Transition((1.0 - t) / (1.0 - s), w)
+
+    def from_ratio(self, ratio: Any) -> Any:
+        """The time at which σ/α is ``ratio``: t/(1 − t) = ratio."""
+        ratio = as_array(ratio, "ratio")
+        return (ratio / (1.0 + ratio))[()]

@@ -1,0 +1,200 @@
+"""One network for every noise level: a score s(x, t) from a network of any form."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from .._run.borders import as_array, as_batch, as_choice, as_positive
+from ..models import FixedScaling, ScaledScore, Scaling, ScoreModel, built, described
+from . import discrete, embeddings, schedules
+from .embeddings import Embedding, as_embedding
+from .forms import FORMS, expressed, reading, score_factors
+from .schedules import Array, Schedule
+
+
+class DiffusionScore(ScaledScore):
+    """The score of x_t = α_t x₀ + σ_t ε at every t > 0, from one network F: s(x, t) = a x + b F(c x; e(t)).
+
+    ``network`` has as many condition columns as the ``embedding`` has features, and further ones for a label.
+    ``schedule`` gives α_t and σ_t. ``form`` says what F is trained to return ("score", "epsilon", "ncsnv2", "x0", "v",
+    "flow", "edm"), and so a, b, c. ``embedding`` is "log_snr", ``Fourier(freqs)`` or "
+    "``Sinusoidal(dim)``; ``sigma_data``
+    is EDM's, the standard deviation of the data.
+
+    It is a score model: its condition is t, a number or (n,), or with a label of c columns (n, 1 + c), t
+    first. θ is the
+    network's. ``at(t)`` is a plain model, which samplers and tests of targets take; ``output(x, t, form)``
+    reads any form
+    off the network.
+
+    Raises TypeError or ValueError for a wrong argument, for σ_t = 0 (there is no score of points), and for α_t = 0 in a
+    form whose score does not depend on F there (x0, v, flow) or divides by α.
+    Derivation: chapters 12 and 13. Source: Song et al. 2021; Karras et al. 2022, §5.
+    """
+
+    def __init__(
+        self,
+        network: ScoreModel,
+        schedule: Schedule,
+        form: str = "edm",
+        embedding: Union[str, Embedding] = "log_snr",
+        sigma_data: float = 1.0,
+    ):
+        if not isinstance(schedule, Schedule):
+            raise TypeError(f"schedule must be a diffusion schedule, got {type(schedule).__name__}")
+        self.schedule, self.form = schedule, as_choice(form, "form", FORMS)
+        self.embedding, self.sigma_data = as_embedding(embedding), as_positive(sigma_data, "sigma_data")
+        condition = getattr(network, "condition", 0)
+        if isinstance(network, ScoreModel) and condition < self.embedding.dim:
+            raise ValueError(
+                f"network must have a condition of at least {self.embedding.dim}, the embedding's "
+                f"features, got {condition}: "
+                f"MLP.init(sizes, condition={self.embedding.dim})"
+            )
+        super().__init__(network, condition - self.embedding.dim + 1)
+
+    # ---- the condition -----------------------------------------------------------------------------
+
+    def _conditioned(self, cond: Any, x: Array) -> Array:
+        """t and label of every row, (n, 1 + c): t keeps float64, since schedules are computed there."""
+        n, c = len(x), self.condition
+        shapes = "t, a number or (n,)" if c == 1 else f"(n, {c}) or ({c},), t first"
+        if cond is None:
+            raise ValueError(f"cond must be {shapes}, got None: model.at(t) is a plain model")
+        cond = as_array(cond, "cond", allow_complex=True)
+        if c == 1 and cond.shape in ((), (n,), (1,)):
+            cond = np.broadcast_to(cond, (n,))[:, None]
+        if cond.shape not in ((n, c), (c,)):
+            raise ValueError(f"cond must be {shapes} for n = {n} rows, got shape {cond.shape}")
+        cond = np.broadcast_to(cond, (n, c))
+        self._check_times(cond[:, 0])
+        return (
+            cond
+            if cond.dtype.kind == "c"
+            else cond.astype(np.promote_types(cond.dtype, np.float64), copy=False)
+        )
+
+    def _check_times(self, t: Array) -> Array:
+        t = self.schedule.times(t)
+        if not (self.schedule._sigma(t).real > 0).all():
+            raise ValueError(
+                f"t must be a time with noise, σ > 0, got {t[self.schedule._sigma(t).real <= 0].flat[0]}"
+            )
+        return t
+
+    def _scaling(self, cond: Optional[Array], like: Array) -> Scaling:
+        t = self.schedule.times(cond[:, 0])
+        alpha, sigma = self.schedule._alpha(t), self.schedule._sigma(t)
+        self._check_signal(alpha, t)
+        factors = score_factors(self.form, alpha, sigma, self.sigma_data)
+        a, b, c = (_typed(number, like)[:, None] for number in factors)
+        return Scaling(a, b, c, self._features(cond, t, like))
+
+    def _check_signal(self, alpha: Array, t: Array) -> None:
+        if self.form in ("x0", "v", "flow", "epsilon") and (alpha == 0).any():
+            raise ValueError(
+                f"t must be a time with signal, α > 0, for a network of form {self.form!r}, got "
+                f"{t[alpha == 0].flat[0]}: "
+                "start a little below, or read model.output(x, t, form)"
+            )
+
+    def _features(self, cond: Array, t: Array, like: Array) -> Array:
+        """What the network is conditioned on: the embedding of t, then the label."""
+        features = [_typed(self.embedding(t, self.schedule), like), _typed(cond[:, 1:], like)]
+        return np.concatenate(features, axis=1) if self.condition > 1 else features[0]
+
+    # ---- fixed conditions, other forms ---------------------------------------------------------------
+
+    def at(self, t: Any, cond: Any = None) -> FixedScaling:
+        """The plain model x ↦ s(x, t): t a number, ``cond`` (c,) the label where there is one."""
+        row = self._row(t, cond)
+        a, b, c, e = self._scaling(row, np.empty(0, self.dtype).real)
+        network = self._network.at(e[0])
+        return FixedScaling(network, *(float(number[0, 0]) for number in (a, b, c)))
+
+    def _row(self, t: Any, cond: Any) -> Array:
+        t = as_array(t, "t")
+        if t.shape != ():
+            raise ValueError(f"t must be one number, got shape {t.shape}")
+        label = np.empty(0) if cond is None else as_array(cond, "cond")
+        if label.shape != (self.condition - 1,):
+            got = "None" if cond is None else f"shape {label.shape}"
+            raise ValueError(f"cond must have shape ({self.condition - 1},), the label's, got {got}")
+        return self._conditioned(np.append(t, label) if self.condition > 1 else t, np.empty((1, self.d)))
+
+    def output(self, x: Any, t: Any, form: str, cond: Any = None) -> Array:
+        """What a network of ``form`` would return at x (n, d) and t, a number or (n,); ``cond`` (n, c) or (c,)
+        is the label.
+
+        The network's own form is what it returns, also where α = 0; others are read off x and that.
+        """
+        as_choice(form, "form", FORMS)
+        x = as_batch(x, "x", d=self.d, allow_complex=True)
+        if self.condition > 1:
+            t = np.broadcast_to(as_array(t, "t"), (len(x),))[:, None]
+            label = np.broadcast_to(as_array(cond, "cond"), (len(x), self.condition - 1))
+            t = np.concatenate([t, label], axis=1)
+        rows = self._conditioned(t, x)
+        like = self._typed(x)
+        times = self.schedule.times(rows[:, 0])
+        alpha, sigma = (
+            _typed(part(times), like)[:, None] for part in (self.schedule._alpha, self.schedule._sigma)
+        )
+        p, q, u, w, c = reading(self.form, alpha, sigma, self.sigma_data)
+        F = self._network.score(c * x, self._features(rows, times, like))
+        if form == self.form:
+            return F
+        noise = u * x + w * F
+        if form in ("score", "epsilon", "ncsnv2"):  # no x₀ is needed, which may divide by α
+            return expressed(form, None, noise, alpha, sigma)
+        return expressed(form, p * x + q * F, noise, alpha, sigma, self.sigma_data)
+
+    # ---- files ---------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {
+            "network": described(self._network),
+            **self.schedule.spec(),
+            "form": self.form,
+            **self.embedding.spec(),
+            "sigma_data": self.sigma_data,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], theta: Array) -> DiffusionScore:
+        config = dict(config)
+        network = built(config.pop("network"), theta)
+        form, sigma_data = config.pop("form"), config.pop("sigma_data")
+        embedding = {
+            key: config.pop(key) for key in ("embedding", "freqs", "dim", "scale", "shift") if key in config
+        }
+        return cls(network, _schedule(config), form, _embedding(embedding), sigma_data)
+
+    def __repr__(self) -> str:
+        return f"DiffusionScore({self._network!r}, {self.schedule!r}, {self.form!r}, {self.embedding!r})"
+
+
+def _schedule(config: dict[str, Any]) -> Schedule:
+    name = config.pop("schedule")
+    if name == "Discrete":
+        return discrete.Discrete(**config)
+    if name not in ("VP", "SubVP", "VE", "EDM", "Cosine", "Flow"):
+        raise ValueError(f"schedule must be one of npscore's, got {name!r}")
+    return getattr(schedules, name)(**config)
+
+
+def _embedding(config: dict[str, Any]) -> Embedding:
+    known = {"log_snr": embeddings.LogSNR, "fourier": embeddings.Fourier, "sinusoidal": embeddings.Sinusoidal}
+    name = config.pop("embedding")
+    if name not in known:
+        raise ValueError(f"embedding must be one of {', '.join(known)}, got {name!r}")
+    return known[name](**config)
+
+
+def _typed(number: Any, like: Array) -> Array:
+    """In the real type of ``like``; complex stays as it is."""
+    number = np.asarray(number)
+    return number if number.dtype.kind == "c" else number.astype(like.dtype, copy=False)
