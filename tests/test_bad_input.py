@@ -10,6 +10,7 @@ from support.bad_calls import BAD, CALLS, GAUSSIAN, LINEAR, MIXTURE, MODEL, ONES
 
 import npscore as ns
 from npscore import datasets, diagnostics
+from npscore.models import MODELS
 
 UNITS = datasets.Standardisation(np.zeros(3), np.ones(3))
 
@@ -145,7 +146,7 @@ def test_what_save_and_load_refuse(tmp_path):
         (
             lambda: ns.save(path, GAUSSIAN),
             TypeError,
-            "model must be one of MLP, LinearScore, got Gaussian; npscore.storage.register adds a class of your own",
+            f"model must be one of {', '.join(MODELS)}, got Gaussian; npscore.storage.register adds a class of your own",
         ),
         (lambda: ns.save(3, MODEL), TypeError, "path must be a file name (str or PathLike), got int 3"),
         (

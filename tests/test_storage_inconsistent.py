@@ -45,7 +45,7 @@ INCONSISTENT = {
     "theta in another precision": ({}, {"theta": THETA[:7].astype(np.float32)}, "mantissa bits"),
     "precision of another machine": ({"mantissa_bits": 112}, {}, "theta must have 112 mantissa bits"),
     "precision missing": ({"mantissa_bits": MISSING}, {}, "no 'mantissa_bits'"),
-    "model unknown": ({"model": "RNN"}, {}, "model must be one of MLP, LinearScore, got 'RNN'"),
+    "model unknown": ({"model": "RNN"}, {}, "model must be one of MLP, LinearScore, .*got 'RNN'"),
     "model a list": ({"model": []}, {}, "inconsistent"),
     "model missing": ({"model": MISSING}, {}, "no 'model'"),
     "another model's config": ({"model": "LinearScore"}, {}, "no 'd'"),
