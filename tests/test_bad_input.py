@@ -146,7 +146,8 @@ def test_what_save_and_load_refuse(tmp_path):
         (
             lambda: ns.save(path, GAUSSIAN),
             TypeError,
-            f"model must be one of {', '.join(MODELS)}, got Gaussian; npscore.storage.register adds a class of your own",
+            f"model must be one of {', '.join(MODELS)}, got Gaussian; npscore.storage.register adds "
+            f"a class of your own",
         ),
         (lambda: ns.save(3, MODEL), TypeError, "path must be a file name (str or PathLike), got int 3"),
         (
