@@ -129,19 +129,31 @@ def as_covariance(value: Any, name: str, d: Optional[int] = None) -> tuple[Array
     if d is not None and array.shape[0] != d:
         raise ValueError(f"{name} must have shape {(d, d)}, got shape {array.shape}")
     scale = np.abs(array).max()
-    asymmetry = np.abs(array - array.T).max()
-    if asymmetry > 1e3 * np.finfo(array.dtype).eps * scale:
-        raise ValueError(f"{name} must be symmetric, got {name} - {name}.T of up to {asymmetry:.3g}")
-    array = 0.5 * (array + array.T)
+    asymmetry = np.abs(0.5 * array - 0.5 * array.T).max()  # halved first: a sum may overflow
+    if asymmetry > 500 * np.finfo(array.dtype).eps * scale:
+        difference = 2 * float(asymmetry)
+        raise ValueError(f"{name} must be symmetric, got {name} - {name}.T of up to {difference:.3g}")
+    array = np.where(array == array.T, array, 0.5 * array + 0.5 * array.T)
+    return array, _cholesky(array, name)
+
+
+def _cholesky(array: Array, name: str) -> Array:
+    """The lower Cholesky factor of a symmetric matrix, in float32 or float64, which are all that LAPACK knows.
+
+    Row and column i are first divided by a power of two near √aᵢᵢ, exactly: no product on the way leaves the range.
+    """
+    exponent = np.frexp(np.abs(np.diag(array)))[1] // 2  # (d,)
     try:
-        # LAPACK knows float32 and float64 only; a longdouble covariance is factored in float64.
-        factor = np.linalg.cholesky(array if array.dtype == np.float32 else array.astype(np.float64))
-    except np.linalg.LinAlgError as error:
-        smallest = np.linalg.eigvalsh(array.astype(np.float64))[0]
+        with np.errstate(over="raise", under="ignore"):
+            unit = np.ldexp(array, -(exponent[:, None] + exponent))  # (d, d)
+        factor = np.linalg.cholesky(unit if array.dtype == np.float32 else unit.astype(np.float64))
+    except (np.linalg.LinAlgError, FloatingPointError) as error:
+        scale = np.abs(array).max() or 1.0
+        smallest = float(np.linalg.eigvalsh((array / scale).astype(np.float64))[0] * scale)
         raise ValueError(
             f"{name} must be positive definite, got smallest eigenvalue {smallest:.3g}"
         ) from error
-    return array, factor
+    return np.ldexp(factor, exponent[:, None])
 
 
 def as_number(

@@ -5,12 +5,13 @@ A new target subclasses `Target`, is a frozen dataclass, and provides six things
 - ``d``: the dimension,
 - ``_log_prob(x) -> (n,)``, ``_score(x) -> (n, d)``, ``_score_divergence(x) -> (n,)`` on a checked ``(n, d)``
   batch, written so that complex x passes (no ``abs``, ``conj`` or comparison on data; branch on ``x.real``
-  and only between analytic pieces), in the type of x (`like` casts a parameter to it),
+  and only between analytic pieces), in the type of x (`precision.like` casts a parameter to it),
 - ``_sample(n, rng) -> (n, d)`` in float64,
 - ``quadrature(order) -> Quadrature(nodes, weights)``,
 
-and, where they exist, ``mean`` (d,) and ``cov`` (d, d). The tests then apply to it as they stand: the score
-is the complex-step gradient of log_prob, the divergence the complex-step trace of the score.
+and, where they exist, ``mean`` (d,) and ``cov`` (d, d). One whose scales may be extreme also sets
+``_narrowest``, by `precision.narrowest_type`. The tests then apply to it as they stand: the score is the
+complex-step gradient of log_prob, the divergence the complex-step trace of the score.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ LOG_2PI = np.log(8 * np.arctan(np.longdouble(1)))
 class Target(ABC):
     """A density p on R^d that knows its log, its score, the divergence of that score, and how to sample.
 
-    ``x`` is ``(n, d)`` with rows as samples, real or complex; float32, float64 and longdouble keep their
-    type (parameters are cast to it) and integers become float64. TypeError or ValueError otherwise.
+    ``x`` is ``(n, d)`` with rows as samples, real or complex, and the result has its type: float32, float64 and
+    longdouble are kept, integers become float64. TypeError or ValueError otherwise. The arithmetic is done in
+    the type of x where that holds the parameters, their squares and inverses, and in the next wider type that
+    does elsewhere; a row whose result is not finite is evaluated once more in longdouble. What is then
+    beyond the range of x's type is ±inf or 0, without a warning.
     """
+
+    _narrowest = np.dtype(np.float32)  # the narrowest real type to evaluate in
 
     @property
     @abstractmethod
@@ -56,8 +62,10 @@ class Target(ABC):
         return self._evaluate(self._score_divergence, x)
 
     def sample(self, n: int, *, rng: Any) -> Array:
-        """n independent draws, shape ``(n, d)``, float64; ``rng`` is a Generator or a seed."""
-        return self._sample(as_count(n, "n"), as_rng(rng))
+        """n independent draws, shape ``(n, d)``, float64 (±inf beyond its range); ``rng`` is a Generator or a seed."""
+        n, rng = as_count(n, "n"), as_rng(rng)
+        with np.errstate(over="ignore", under="ignore"):
+            return self._sample(n, rng)
 
     @abstractmethod
     def quadrature(self, order: int) -> Quadrature:
@@ -68,8 +76,10 @@ class Target(ABC):
         """
 
     def unchecked_score(self, x: Array) -> Array:
-        """`score` past its border: of a clean ``(n, d)`` batch, and under the caller's settings for overflow."""
-        return self._score(x)
+        """`score` of a clean ``(n, d)`` batch: nothing is checked, no row is evaluated a second time, and overflow
+        is treated as the caller's NumPy settings say.
+        """
+        return self._in_working_type(self._score, x)
 
     @abstractmethod
     def _log_prob(self, x: Array) -> Array: ...
@@ -83,29 +93,21 @@ class Target(ABC):
     @abstractmethod
     def _sample(self, n: int, rng: np.random.Generator) -> Array: ...
 
-    def _cast(self, name: str, x: Array) -> Array:
-        """The array ``name`` in the real type of x, cast once: from longdouble that takes as long as a product."""
-        kept = self.__dict__.setdefault("_kept", {})
-        key = name, x.real.dtype
-        if key not in kept:
-            kept[key] = like(getattr(self, name), x)
-        return kept[key]
-
     def _evaluate(self, function: Callable[[Array], Array], x: Any) -> Array:
-        """``function`` on the checked batch; a value beyond the float range is ±inf or 0, without a warning.
-
-        Complex arithmetic has no such limits (its ∞ times a number is NaN): there NaN stands for them.
-        """
+        """``function`` on the checked batch, and again in longdouble on the rows where it is not finite."""
         x = as_batch(x, "x", d=self.d, allow_complex=True)
-        invalid = "ignore" if x.dtype.kind == "c" else "warn"
-        with np.errstate(over="ignore", under="ignore", invalid=invalid):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            value = self._in_working_type(function, x)
+            rows = np.flatnonzero(~np.isfinite(value.reshape(len(x), -1)).all(axis=1))
+            if rows.size:
+                value[rows] = function(x[rows].astype(np.result_type(x.dtype, np.longdouble)))
+        return value
+
+    def _in_working_type(self, function: Callable[[Array], Array], x: Array) -> Array:
+        """``function`` of x in a type that is wide enough for the parameters, the result in the type of x."""
+        if x.real.dtype.itemsize >= self._narrowest.itemsize:
             return function(x)
-
-
-def like(value: Any, x: Array) -> Any:
-    """``value`` in the real type of x: parameters follow the data, never the other way round."""
-    dtype = x.real.dtype
-    return value.astype(dtype) if isinstance(value, np.ndarray) else dtype.type(value)
+        return function(x.astype(np.result_type(x.dtype, self._narrowest))).astype(x.dtype)
 
 
 def square_norm(y: Array, axis: int = -1) -> Array:

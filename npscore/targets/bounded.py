@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._run.borders import as_number, as_positive
-from .base import like, set_fields
+from .base import set_fields
+from .precision import like, narrowest_type, variance
 from .quadrature import Rule, gauss_legendre, half_line
 from .univariate import Univariate
 
@@ -54,7 +55,8 @@ class Exponential(Bounded):
     high = math.inf
 
     def __post_init__(self) -> None:
-        set_fields(self, rate=as_positive(self.rate, "rate"))
+        rate = as_positive(self.rate, "rate")
+        set_fields(self, rate=rate, _narrowest=narrowest_type(rate))
 
     @property
     def mean(self) -> Array:
@@ -64,11 +66,10 @@ class Exponential(Bounded):
     @property
     def cov(self) -> Array:
         """1/λ², shape ``(1, 1)``."""
-        return self.mean[:, None] ** 2
+        return variance(1, 1 / np.longdouble(self.rate))
 
     def _log_density_inside(self, x: Array) -> Array:
-        rate = like(self.rate, x)
-        return np.log(rate) - rate * x
+        return like(np.log(np.longdouble(self.rate)), x) - like(self.rate, x) * x
 
     def _slope_inside(self, x: Array) -> Array:
         return np.full_like(x, -like(self.rate, x))
@@ -81,7 +82,8 @@ class Exponential(Bounded):
 
     def _rule(self, order: int) -> Rule:
         u, weights = half_line(order)
-        return Rule(u / self.rate, weights)
+        with np.errstate(over="ignore", under="ignore"):
+            return Rule(u / self.rate, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,7 @@ class Uniform(Bounded):
         set_fields(self, low=low, high=as_number(self.high, "high", above=low))
         if not math.isfinite(self.high - self.low):
             raise ValueError(f"high - low must be finite, got high={self.high!r} and low={self.low!r}")
+        set_fields(self, _narrowest=narrowest_type(self.high - low, [low, self.high]))
 
     @property
     def mean(self) -> Array:
@@ -105,10 +108,14 @@ class Uniform(Bounded):
     @property
     def cov(self) -> Array:
         """(high − low)²/12, shape ``(1, 1)``."""
-        return np.array([[(self.high - self.low) ** 2 / 12]])
+        return variance(1 / np.longdouble(12), self._width)
+
+    @property
+    def _width(self) -> np.longdouble:
+        return np.longdouble(self.high) - np.longdouble(self.low)
 
     def _log_density_inside(self, x: Array) -> Array:
-        return np.full_like(x, -np.log(like(self.high, x) - like(self.low, x)))
+        return np.full_like(x, -like(np.log(self._width), x))
 
     def _slope_inside(self, x: Array) -> Array:
         return np.zeros_like(x)
@@ -121,4 +128,4 @@ class Uniform(Bounded):
 
     def _rule(self, order: int) -> Rule:
         u, weights = gauss_legendre(order)
-        return Rule(0.5 * (self.low * (1 - u) + self.high * (1 + u)), weights)  # eq-1.24
+        return Rule(self.low * (0.5 * (1 - u)) + self.high * (0.5 * (1 + u)), weights)  # eq-1.24

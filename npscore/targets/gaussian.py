@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import as_choice, as_covariance, as_positive
-from .base import LOG_2PI, Target, as_vector, like, set_fields, square_norm
+from .base import LOG_2PI, Target, as_vector, set_fields, square_norm
+from .precision import like, narrowest_type
 from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor
 from .whitening import Whitening, whitening
 
@@ -27,13 +28,12 @@ class Gaussian(Target):
     mean: Array
     cov: Array
     _white: Whitening = field(init=False, repr=False)
-    _precision: Array = field(init=False, repr=False)  # (d, d), in longdouble
 
     def __post_init__(self) -> None:
         mean = as_vector(self.mean, "mean")
         cov, _ = as_covariance(self.cov, "cov", mean.size)
         white = whitening(cov, "cov")
-        set_fields(self, mean=mean, cov=cov, _white=white, _precision=white.precision)
+        set_fields(self, mean=mean, cov=cov, _white=white, _narrowest=narrowest_type(white.scales, mean))
 
     @property
     def d(self) -> int:
@@ -42,13 +42,12 @@ class Gaussian(Target):
 
     @property
     def precision(self) -> Array:
-        """P = Σ⁻¹, shape ``(d, d)``."""
-        return self._white.precision.astype(self.cov.dtype)
+        """P = Σ⁻¹, shape ``(d, d)``; ±inf or 0 beyond the float range."""
+        return self._white.precision.like(self.cov).copy()
 
     def smoothed(self, sigma: float) -> Gaussian:
         """The density of x + sigma·z, z ~ N(0, I): N(mean, cov + sigma² I), DSM's target (eq-1.17)."""
-        sigma = as_positive(sigma, "sigma")
-        return Gaussian(self.mean, self.cov + sigma * sigma * np.eye(self.d))  # eq-1.17
+        return Gaussian(self.mean, add_noise(self.cov, sigma))
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The tensor rule x = μ + L z of order**d nodes, ``rule`` "trapezoid" or "gauss-hermite".
@@ -58,24 +57,24 @@ class Gaussian(Target):
         does not (eq-1.18, eq-1.19).
         """
         z, weights = standard_grid(order, self.d, rule)
-        return Quadrature(push_forward(z, self.mean, self._white.factor), weights)
+        return Quadrature(push_forward(z, self.mean, self._white.factor.double), weights)
 
     def _log_prob(self, x: Array) -> Array:
-        y = (x - like(self.mean, x)) @ like(self._white.inverse, x).T  # (n, d), whitened
+        y = (x - like(self.mean, x)) @ self._white.inverse.like(x).T  # (n, d), whitened
         return -0.5 * square_norm(y) - like(log_normaliser(self._white), x)  # eq-1.8
 
     def _score(self, x: Array) -> Array:
-        return self._to_mean(x) @ self._cast("_precision", x)  # eq-1.8
+        return self._to_mean(x) @ self._white.precision.like(x)  # eq-1.8
 
     def _score_divergence(self, x: Array) -> Array:
-        return np.full(len(x), -like(np.trace(self._white.precision), x), dtype=x.dtype)  # eq-1.8
+        return np.full(len(x), -like(np.trace(self._white.precision.exact), x), dtype=x.dtype)  # eq-1.8
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
-        return push_forward(rng.standard_normal((n, self.d)), self.mean, self._white.factor)
+        return push_forward(rng.standard_normal((n, self.d)), self.mean, self._white.factor.double)
 
     def _to_mean(self, x: Array) -> Array:
         """μ − x, ``(n, d)``; in few dimensions a column at a time, since NumPy's loops run along the last axis."""
-        mean = self._cast("mean", x)
+        mean = like(self.mean, x)
         if self.d > 8:
             return mean - x
         return np.subtract(mean[:, None], x.T, out=np.empty((self.d, len(x)), x.dtype)).T
@@ -90,9 +89,21 @@ def standard_grid(order: Any, d: int, rule: str, pieces: int = 1) -> Quadrature:
 
 def push_forward(z: Array, mean: Array, factor: Array) -> Array:
     """μ + L z for every row of z, in float64."""
-    return mean.astype(np.float64) + z @ factor.astype(np.float64).T
+    with np.errstate(over="ignore", under="ignore"):
+        return mean.astype(np.float64) + z @ factor.T
+
+
+def add_noise(covs: Array, sigma: Any) -> Array:
+    """Σ + sigma² I for one covariance or several; ValueError unless sigma > 0 and the sum is finite."""
+    sigma, d = as_positive(sigma, "sigma"), covs.shape[-1]
+    noisy = covs.copy()
+    with np.errstate(over="ignore"):
+        noisy[..., range(d), range(d)] += sigma * sigma  # eq-1.17
+    if not np.isfinite(noisy).all():
+        raise ValueError(f"sigma must be a finite number > 0 with cov + sigma² finite, got {sigma!r}")
+    return noisy
 
 
 def log_normaliser(white: Whitening) -> np.longdouble:
     """½ log det 2πΣ."""
-    return 0.5 * (len(white.factor) * LOG_2PI + white.log_det)
+    return 0.5 * (len(white.factor.exact) * LOG_2PI + white.log_det)

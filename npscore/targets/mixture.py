@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._run.borders import as_array, as_covariance, as_positive, as_shaped
-from .base import Target, as_vector, like, set_fields, square_norm
-from .gaussian import log_normaliser, push_forward, standard_grid
+from .._run.borders import as_array, as_covariance, as_shaped
+from .base import Target, as_vector, set_fields, square_norm
+from .gaussian import add_noise, log_normaliser, push_forward, standard_grid
+from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature
 from .whitening import condition_number, whitening
 
@@ -32,16 +33,17 @@ class GaussianMixture(Target):
 
     With rₖ(x) the posterior probability of component k and sₖ, divₖ its score and divergence:
     s = Σ rₖ sₖ;  ∇·s = Σ rₖ (divₖ + ‖sₖ‖²) − ‖s‖², computed as Σ rₖ (divₖ + ‖sₖ − s‖²), which does not
-    cancel in the tails. Weights must sum to 1 within 1e-8 and are then normalised to the last digit.
+    cancel in the tails. Weights must sum to 1 within 1e-8, in float32 within 1.2e-5, and are then normalised to
+    the last digit.
     """
 
     weights: Array
     means: Array
     covs: Array
-    _inverses: Array = field(init=False, repr=False)  # (K, d, d), Wₖ with Pₖ = WₖᵀWₖ
+    _inverses: Rounded = field(init=False, repr=False)  # (K, d, d), Wₖ with Pₖ = WₖᵀWₖ
+    _precisions: Rounded = field(init=False, repr=False)  # (K, d, d), Pₖ
     _factors: Array = field(init=False, repr=False)  # (K, d, d), Lₖ = Wₖ⁻¹, in float64 as all draws are
-    _offsets: Array = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ
-    _precisions: Array = field(init=False, repr=False)  # (K, d, d), Pₖ
+    _offsets: Array = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ, in longdouble
     _one_product: bool = field(init=False, repr=False)  # how `_score` goes about it
 
     def __post_init__(self) -> None:
@@ -57,11 +59,12 @@ class GaussianMixture(Target):
             weights=weights,
             means=means,
             covs=covs,
-            _inverses=np.stack([white.inverse for white in whites]),
-            _factors=np.stack([white.factor.astype(np.float64) for white in whites]),
+            _inverses=Rounded.of(np.stack([white.inverse.exact for white in whites])),
+            _precisions=Rounded.of(np.stack([white.precision.exact for white in whites])),
+            _factors=np.stack([white.factor.double for white in whites]),
             _offsets=np.log(weights.astype(np.longdouble)) - np.array([log_normaliser(w) for w in whites]),
-            _precisions=np.stack([white.precision for white in whites]),
             _one_product=_one_product_will_do(covs),
+            _narrowest=narrowest_type([white.scales for white in whites], means),
         )
 
     @property
@@ -76,16 +79,16 @@ class GaussianMixture(Target):
 
     @property
     def cov(self) -> Array:
-        """Σ πₖ (Σₖ + (μₖ − μ)(μₖ − μ)ᵀ), shape ``(d, d)``."""
-        spread = self.means - self.mean  # (K, d)
-        return np.tensordot(self.weights, self.covs, 1) + (self.weights * spread.T) @ spread
+        """Σ πₖ (Σₖ + (μₖ − μ)(μₖ − μ)ᵀ), shape ``(d, d)``; ±inf beyond the float range."""
+        with np.errstate(over="ignore", under="ignore"):
+            weights, means, covs = (a.astype(np.longdouble) for a in (self.weights, self.means, self.covs))
+            spread = means - weights @ means  # (K, d)
+            cov = np.tensordot(weights, covs, 1) + (weights * spread.T) @ spread
+            return cov.astype(self.covs.dtype)
 
     def smoothed(self, sigma: float) -> GaussianMixture:
         """The density of x + sigma·z, z ~ N(0, I): every covariance grows by sigma² I (eq-1.17)."""
-        sigma = as_positive(sigma, "sigma")
-        return GaussianMixture(
-            self.weights, self.means, self.covs + sigma * sigma * np.eye(self.d)
-        )  # eq-1.17
+        return GaussianMixture(self.weights, self.means, add_noise(self.covs, sigma))
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The components' rules side by side, K · order**d nodes, ``rule`` as for the Gaussian."""
@@ -111,8 +114,8 @@ class GaussianMixture(Target):
         """
 
         def one_product(rows: Array) -> Array:
-            to_means = self._cast("means", rows)[:, None] - rows  # (K, n, d)
-            scores = to_means @ self._cast("_precisions", rows)  # (K, n, d), sₖ = Pₖ (μₖ − x)
+            to_means = like(self.means, rows)[:, None] - rows  # (K, n, d)
+            scores = to_means @ self._precisions.like(rows)  # (K, n, d), sₖ = Pₖ (μₖ − x)
             squares = np.einsum("knd,knd->kn", to_means, scores)
             return np.einsum("kn,knd->nd", self._responsibilities(rows, squares), scores)  # eq-1.9
 
@@ -120,7 +123,7 @@ class GaussianMixture(Target):
             y = self._whitened(rows)
             y *= -self._responsibilities(rows, _dot(y, y), y)[:, None]
             # −Σₖ Wₖᵀ (rₖ yₖ) as one product of the yₖ and of the Wₖ, each below each other.
-            stacked = self._cast("_inverses", rows).reshape(-1, self.d)  # (K d, d)
+            stacked = self._inverses.like(rows).reshape(-1, self.d)  # (K d, d)
             return y.reshape(-1, len(rows)).T @ stacked  # eq-1.9
 
         return _by_blocks(one_product if self._one_product else two_products, x, self.means.size)
@@ -131,7 +134,7 @@ class GaussianMixture(Target):
             r = self._responsibilities(rows, _dot(y, y), y)
             gaps = self._score_gaps(rows, r.real.argmax(axis=0))
             deviation = gaps - _average(r, gaps)  # (K, d, n), sₖ − s
-            traces = np.trace(self._precisions, axis1=1, axis2=2)  # (K,)
+            traces = np.trace(self._precisions.exact, axis1=1, axis2=2)  # (K,)
             return (r[:, None] * deviation * deviation).sum(axis=(0, 1)) - like(traces, rows) @ r  # eq-1.10
 
         return _by_blocks(block, x, self.means.size)
@@ -146,7 +149,7 @@ class GaussianMixture(Target):
     def _whitened(self, x: Array) -> Array:
         """yₖ = Wₖ (x − μₖ), shape ``(K, d, n)``: samples last, so that sums over d run along memory."""
         columns = np.ascontiguousarray(x.T)  # (d, n); BLAS wants the products below in C order
-        return self._cast("_inverses", x) @ (columns - self._cast("means", x)[:, :, None])
+        return self._inverses.like(x) @ (columns - like(self.means, x)[:, :, None])
 
     def _responsibilities(self, x: Array, squares: Array, y: Array | None = None) -> Array:
         """rₖ = πₖ pₖ(x)/p(x), the probability that x came from component k, ``(K, n)``."""
@@ -160,12 +163,13 @@ class GaussianMixture(Target):
 
         Formed without sₖ and sⱼ, which far from the means are huge and nearly equal.
         """
-        precisions, means = like(self._precisions, x), like(self.means, x)
+        precisions, means = self._precisions.exact, self.means.astype(np.longdouble)
         gaps = np.empty((*means.shape, len(x)), dtype=x.dtype)
         for j in np.unique(reference):
             rows = reference == j
             shift = precisions @ (means - means[j])[:, :, None]  # (K, d, 1)
-            gaps[:, :, rows] = (precisions[j] - precisions) @ (x[rows] - means[j]).T + shift
+            from_mean = (x[rows] - like(means[j], x)).T  # (d, rows)
+            gaps[:, :, rows] = like(precisions[j] - precisions, x) @ from_mean + like(shift, x)
         return gaps
 
     def _log_ratios(self, x: Array, squares: Array, y: Array | None) -> tuple[Array, Array]:
@@ -176,7 +180,7 @@ class GaussianMixture(Target):
         """
         with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
             log_ratios = -0.5 * squares
-            log_ratios += self._cast("_offsets", x)[:, None]
+            log_ratios += like(self._offsets, x)[:, None]
             top = _largest(log_ratios)  # (n,)
             log_ratios -= top
         far = np.flatnonzero(~(squares.real.min(axis=0) <= FAR))  # NaN, of an overflow, is far as well
@@ -188,34 +192,52 @@ class GaussianMixture(Target):
     def _far_log_ratios(self, x: Array, y: Array) -> tuple[Array, Array]:
         """The same where each log-density is huge and only their differences matter.
 
-        ‖yₖ‖² − ‖yⱼ‖² = u·(u + 2yⱼ) with u = yₖ − yⱼ = (Wₖ − Wⱼ)(x − μⱼ) + Wₖ (μⱼ − μₖ), in which the part
-        common to both is never formed: components of equal covariance are told apart at any distance.
-        Squares are taken in units of the largest |y|, so that they overflow only as a whole.
+        ‖yₖ‖² − ‖yⱼ‖² = (yₖ − yⱼ)·(yₖ + yⱼ), and neither factor is formed from yₖ and yⱼ: components are told apart
+        at any distance, and between two means at any distance of these. Squares are taken in units of the
+        largest |y|, so that they overflow only as a whole.
         """
-        inverses, means, offsets = (like(a, x) for a in (self._inverses, self.means, self._offsets))
         unit = np.abs(y.real).max(axis=(0, 1))  # (n,)
         nearest = square_norm(y.real / unit, axis=1).argmin(axis=0)  # (n,)
         top, log_ratios = np.empty_like(x[:, 0]), np.empty_like(y[:, 0])
         for j in np.unique(nearest):
             rows = nearest == j
             y_j, scale = y[j][:, rows], unit[rows]  # (d, rows), (rows,)
-            shift = inverses @ (means[j] - means)[:, :, None]  # (K, d, 1)
-            u = (inverses - inverses[j]) @ (x[rows] - means[j]).T + shift  # (K, d, rows)
-            gaps = (u * ((u + 2 * y_j) / scale)).sum(axis=1) * scale  # (K, rows)
-            ratios = np.nan_to_num((offsets - offsets[j])[:, None] - 0.5 * gaps, nan=np.nan)  # eq-1.27
+            difference, total = self._difference_and_sum(x[rows], j)
+            gaps = (difference * (total / scale)).sum(axis=1) * scale  # (K, rows)
+            ratios = like(self._offsets - self._offsets[j], x)[:, None] - 0.5 * gaps  # eq-1.27
+            ratios = np.nan_to_num(ratios, nan=np.nan)  # −inf, whose exp is 0, becomes finite
             largest = ratios.real.max(axis=0)
-            top[rows] = offsets[j] - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + largest
+            top[rows] = (
+                like(self._offsets[j], x) - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + largest
+            )
             log_ratios[:, rows] = ratios - largest
         return top, log_ratios
 
+    def _difference_and_sum(self, x: Array, j: int) -> tuple[Array, Array]:
+        """yₖ − yⱼ and yₖ + yⱼ for every k, ``(K, d, n)`` each, from the midpoint m of μₖ and μⱼ.
+
+        With t = x − m, δ = μⱼ − μₖ, D = Wₖ − Wⱼ and H = (Wₖ + Wⱼ)/2 they are D t + H δ and 2 H t + D δ/2: where Wₖ = Wⱼ
+        the first is a constant, and near the midpoint the second is small without a cancellation. m is the
+        sum of its rounded value and a rest, so that t has all digits.
+        """
+        inverses, means = self._inverses.exact, self.means.astype(np.longdouble)
+        half, gap = 0.5 * (inverses + inverses[j]), inverses - inverses[j]  # (K, d, d)
+        middle, apart = 0.5 * (means + means[j]), (means[j] - means)[:, :, None]  # (K, d), (K, d, 1)
+        rounded = like(middle, x)
+        t = x.T - rounded[:, :, None] - like(middle - rounded, x)[:, :, None]  # (K, d, n)
+        half_x, gap_x = like(half, x), like(gap, x)
+        return gap_x @ t + like(half @ apart, x), 2 * (half_x @ t) + like(0.5 * (gap @ apart), x)  # eq-1.27
+
 
 def _as_probabilities(value: Any) -> Array:
+    """Weights > 0 whose sum is 1 to 1e-8, or to 100 eps of their type, divided by it in longdouble."""
     weights = as_vector(value, "weights")
     if not (weights > 0).all():
         raise ValueError(f"weights must be positive, got {weights.min()} at index {int(weights.argmin())}")
-    if not np.abs(weights.sum() - 1) <= 1e-8:
-        raise ValueError(f"weights must sum to 1, got a sum of {weights.sum()!r}")
-    return weights / weights.sum()
+    total = weights.sum(dtype=np.longdouble)
+    if not abs(total - 1) <= max(1e-8, 100 * np.finfo(weights.dtype).eps):
+        raise ValueError(f"weights must sum to 1, got a sum of {weights.dtype.type(total)!r}")
+    return (weights / total).astype(np.promote_types(weights.dtype, np.float64))
 
 
 def _one_product_will_do(covs: Array) -> bool:

@@ -141,10 +141,37 @@ def gumbel(order: int) -> Rule:
 @lru_cache(maxsize=64)
 def gauss_legendre(order: int) -> Rule:
     """E f(u), u uniform on [−1, 1], exact for polynomials of degree 2·order − 1 (eq-1.24)."""
+    return _frozen(Rule(*(array.astype(np.float64) for array in legendre(order))))
+
+
+@lru_cache(maxsize=64)
+def legendre(order: int) -> Rule:
+    """The same in longdouble: nodes cos θₖ, P_N(cos θₖ) = 0, weights 1/(dP_N/dθ)², by Newton's method in θ.
+
+    In θ the nodes crowd nowhere, and the weights next to ±1 keep all digits; numpy.polynomial's lose four at order 128.
+    """
     if order > MAX_GAUSS_LEGENDRE:
         raise ValueError(f"order must be <= {MAX_GAUSS_LEGENDRE} for Gauss–Legendre, got {order}")
-    nodes, weights = np.polynomial.legendre.leggauss(order)
+    theta = np.pi * (np.arange(1, (order + 1) // 2 + 1, dtype=np.longdouble) - 0.25) / (order + 0.5)
+    for _ in range(5):
+        value, slope = _legendre(order, theta)
+        theta = theta - value / slope
+    nodes, weights = np.cos(theta), 1 / _legendre(order, theta)[1] ** 2
+    nodes[order // 2 :] = 0.0  # the middle node of an odd order
+    both = slice(None, order // 2)
+    nodes = np.concatenate([-nodes, nodes[both][::-1]])
+    weights = np.concatenate([weights, weights[both][::-1]])
     return _frozen(Rule(nodes, weights / weights.sum()))
+
+
+def _legendre(order: int, theta: Array) -> tuple[Array, Array]:
+    """P_N(cos θ) and its derivative in θ, by (j + 1)(P_{j+1} − P_j) = j (P_j − P_{j−1}) − (2j + 1)(1 − cos θ) P_j."""
+    versine = 2 * np.sin(0.5 * theta) ** 2  # 1 − cos θ
+    value, difference = np.ones_like(theta), np.zeros_like(theta)  # P_j, P_j − P_{j−1}
+    for j in range(order):
+        difference = (j * difference - (2 * j + 1) * versine * value) / (j + 1)
+        value = value + difference
+    return value, order * (difference - versine * value) / np.sin(theta)
 
 
 def tail_exponent(order: int) -> float:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._run.borders import as_covariance, as_positive
-from .base import LOG_2PI, Target, as_vector, like, set_fields, square_norm
+from .base import LOG_2PI, Target, as_vector, set_fields, square_norm
 from .gaussian import push_forward
+from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature, Rule, as_order, tensor, trapezoid
 from .whitening import Whitening, whitening
 
@@ -20,9 +21,10 @@ Array = np.ndarray
 class StudentT(Target):
     """t_ν(loc, Σ) on R^d: ``loc`` (d,), ``scale_matrix`` Σ (d, d) symmetric positive definite, ``df`` ν > 0.
 
-    With P = Σ⁻¹ and δ = (x − μ)ᵀ P (x − μ):
-    log p = const − ½(ν + d) log(1 + δ/ν);  s = −(ν + d) P (x − μ)/(ν + δ);
-    ∇·s = −(ν + d) (tr P/(ν + δ) − 2 ‖P (x − μ)‖²/(ν + δ)²).
+    With P = Σ⁻¹, y = x − μ and δ = yᵀ P y:
+    log p = const − ½(ν + d) log(1 + δ/ν);  s = −(ν + d) P y/(ν + δ);
+    ∇·s = −(ν + d) (ν tr P + yᵀ P (tr P · I − 2P) y)/(ν + δ)², in which the matrix is formed once: in the plane it is 0
+    for P ∝ I, where tr P/(ν + δ) − 2‖P y‖²/(ν + δ)² would lose all digits far out.
     ``scale_matrix`` is not the covariance: that is Σ ν/(ν − 2), and exists for ν > 2 only. It is what
     ``scipy.stats.multivariate_t`` calls shape. As ν → ∞ all of it tends to N(loc, Σ), without loss of digits.
     """
@@ -32,13 +34,29 @@ class StudentT(Target):
     df: float
     _white: Whitening = field(init=False, repr=False)
     _log_norm: np.longdouble = field(init=False, repr=False)
+    _reach: np.longdouble = field(
+        init=False, repr=False
+    )  # r, √ν times the largest deviation: the unit of x − μ
+    _inverse: Rounded = field(init=False, repr=False)  # (d, d), r W/√ν
+    _curvature: Rounded = field(init=False, repr=False)  # (d, d), r² P (tr P · I − 2P)/ν
 
     def __post_init__(self) -> None:
         loc, df = as_vector(self.loc, "loc"), as_positive(self.df, "df")
         scale_matrix, _ = as_covariance(self.scale_matrix, "scale_matrix", loc.size)
-        white = whitening(scale_matrix, "scale_matrix")
-        log_norm = _log_gamma_ratio(df, loc.size) - 0.5 * (loc.size * LOG_2PI + white.log_det)
-        set_fields(self, loc=loc, scale_matrix=scale_matrix, df=df, _white=white, _log_norm=log_norm)
+        white, root = whitening(scale_matrix, "scale_matrix"), np.sqrt(np.longdouble(df))
+        precision, reach = white.precision.exact, root * white.scales.max()
+        set_fields(
+            self,
+            loc=loc,
+            scale_matrix=scale_matrix,
+            df=df,
+            _white=white,
+            _log_norm=_log_gamma_ratio(df, loc.size) - 0.5 * (loc.size * LOG_2PI + white.log_det),
+            _reach=reach,
+            _inverse=Rounded.of(reach / root * white.inverse.exact),
+            _curvature=Rounded.of((reach / root) ** 2 * _curvature_matrix(precision)),
+            _narrowest=narrowest_type([*white.scales, df, reach], loc),
+        )
 
     @property
     def d(self) -> int:
@@ -54,10 +72,11 @@ class StudentT(Target):
 
     @property
     def cov(self) -> Array:
-        """Σ ν/(ν − 2), shape ``(d, d)``; ValueError for df ≤ 2, where no finite covariance exists."""
+        """Σ ν/(ν − 2), shape ``(d, d)``, ±inf beyond the float range; ValueError for df ≤ 2: then it is infinite."""
         if self.df <= 2:
             raise ValueError(f"df must be > 2 for the covariance to exist, got {self.df!r}")
-        return self.scale_matrix * (self.df / (self.df - 2))
+        with np.errstate(over="ignore"):
+            return self.scale_matrix * (self.df / (self.df - 2))
 
     def quadrature(self, order: int) -> Quadrature:
         """order**d nodes: x = μ + √ν L y, yₖ = sinh tₖ ∏_{j<k} cosh tⱼ, the tₖ independent (eq-1.23).
@@ -69,25 +88,29 @@ class StudentT(Target):
         """
         order = as_order(order, self.d)
         t, weights = tensor([_sech_power(self.df, k, order) for k in range(self.d)])  # (m, d), (m,)
-        widening = np.cumprod(np.cosh(t), axis=1) / np.cosh(t)  # ∏_{j<k} cosh tⱼ
-        y = math.sqrt(self.df) * np.sinh(t) * widening
-        return Quadrature(push_forward(y, self.loc, self._white.factor), weights)  # eq-1.23
+        t[weights == 0] = 0  # below the float range: at the centre no power of such a node overflows
+        widening = np.cumprod(np.cosh(t[:, :-1]), axis=1)  # ∏_{j<k} cosh tⱼ for k ≥ 2
+        y = math.sqrt(self.df) * np.sinh(t)
+        y[:, 1:] *= widening
+        return Quadrature(push_forward(y, self.loc, self._white.factor.double), weights)  # eq-1.23
 
     def _log_prob(self, x: Array) -> Array:
-        _, unit, total = self._whitened(x)
-        log_kernel = 2 * np.log(unit[:, 0]) + np.log1p(total[:, 0])  # (n,), log(1 + δ/ν)
+        _, unit, total = self._in_units(x)
+        log_kernel = 2 * np.log(unit[:, 0]) + np.log1p(total)  # (n,), log(1 + δ/ν)
         return like(self._log_norm, x) - like(0.5 * (self.df + self.d), x) * log_kernel
 
     def _score(self, x: Array) -> Array:
-        y, unit, total = self._whitened(x)
-        pull = y @ like(self._white.inverse, x) / (1 + total)  # (n, d)
-        return -like((self.df + self.d) / np.sqrt(np.longdouble(self.df)), x) * (pull / unit)  # eq-1.11
+        v, unit, total = self._in_units(x)
+        pull = v @ self._white.precision.like(x) / (1 + total)[:, None]  # (n, d)
+        return -like((self.df + self.d) / np.longdouble(self.df) * self._reach, x) * (pull / unit)  # eq-1.11
 
     def _score_divergence(self, x: Array) -> Array:
-        y, unit, total = self._whitened(x)
-        pull = y @ like(self._white.inverse, x) / (1 + total)  # (n, d)
-        curvature = like(np.trace(self._white.precision), x) / (1 + total[:, 0]) - 2 * square_norm(pull)
-        return -like((self.df + self.d) / self.df, x) * (curvature / unit[:, 0] / unit[:, 0])  # eq-1.12
+        v, unit, total = self._in_units(x)
+        inverse_square = (1 / unit[:, 0]) * (1 / unit[:, 0])  # (n,)
+        traces = like(np.trace(self._white.precision.exact), x) * inverse_square
+        curvature = traces + ((v @ self._curvature.like(x)) * v).sum(axis=1)
+        ratio = curvature * inverse_square / (1 + total) / (1 + total)
+        return -like((self.df + self.d) / np.longdouble(self.df), x) * ratio  # eq-1.12
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         """x = μ + L z √(ν/u), u ~ χ²_ν; beyond the float range, likely only for df below 0.1, it is ±inf."""
@@ -95,20 +118,25 @@ class StudentT(Target):
         # u = 2 g U^{2/ν} with g ~ Gamma(ν/2 + 1): its logarithm does not underflow, however small ν is.
         log_g = np.log(2 * rng.standard_gamma(0.5 * self.df + 1, n))
         log_u = log_g - rng.standard_exponential(n) * 2 / self.df
-        centred = push_forward(z, np.zeros(self.d), self._white.factor)  # (n, d), L z
+        centred = push_forward(z, np.zeros(self.d), self._white.factor.double)  # (n, d), L z
         with np.errstate(over="ignore"):
             return self.loc.astype(np.float64) + centred * np.exp(0.5 * (math.log(self.df) - log_u))[:, None]
 
-    def _whitened(self, x: Array) -> tuple[Array, Array, Array]:
-        """(y, m, τ) with 1 + δ/ν = m² (1 + τ) and W (x − μ)/√ν = m y, for a unit m ≥ 1 of each row.
+    def _in_units(self, x: Array) -> tuple[Array, Array, Array]:
+        """(v, m, τ) with x − μ = r m v and 1 + δ/ν = m² (1 + τ), for a unit m ≥ 1 of each row.
 
-        Squares are taken of y, whose entries are at most 1, so that δ may exceed the float range.
-        y is (n, d), m and τ are (n, 1).
+        m is the largest |x − μ| over r where that is above 1, so that squares are taken of entries of v, at most 1, and
+        of nothing that may exceed the float range. v is (n, d), m (n, 1), τ (n,).
         """
-        y = (x - like(self.loc, x)) @ like(self._white.inverse / np.sqrt(np.longdouble(self.df)), x).T
+        y = (x - like(self.loc, x)) / like(self._reach, x)
         unit = np.maximum(np.abs(y.real).max(axis=1, keepdims=True), 1)
-        y = y / unit
-        return y, unit, ((1 / unit) * (1 / unit) - 1) + square_norm(y)[:, None]
+        v = y / unit
+        return v, unit, ((1 / unit) * (1 / unit) - 1)[:, 0] + square_norm(v @ self._inverse.like(x).T)
+
+
+def _curvature_matrix(precision: Array) -> Array:
+    """P (tr P · I − 2P), in longdouble; exactly 0 for a multiple of I in the plane."""
+    return np.trace(precision) * precision - 2 * (precision @ precision)
 
 
 def _sech_power(df: float, k: int, order: int) -> Rule:

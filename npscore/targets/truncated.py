@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import as_number, as_positive
-from .base import like, set_fields
+from .base import set_fields
 from .bounded import Bounded
-from .quadrature import Rule, gauss_legendre
+from .precision import like, narrowest_type, variance
+from .quadrature import Rule, legendre
 
 Array = np.ndarray
 
@@ -35,37 +36,45 @@ class TruncatedGaussian(Bounded):
     low: float
     high: float
     _mode: float = field(init=False, repr=False)
-    _tilt: float = field(init=False, repr=False)  # a
-    _widths: tuple[float, float] = field(init=False, repr=False)  # from the mode to low and high, over scale
-    _masses: tuple[float, float] = field(init=False, repr=False)  # ∫₀^width exp(−½t² − at) dt on either side
+    _tilt: np.longdouble = field(init=False, repr=False)  # a
+    _widths: tuple[np.longdouble, np.longdouble] = field(
+        init=False, repr=False
+    )  # from the mode to low and high, over scale
+    _masses: tuple[np.longdouble, np.longdouble] = field(
+        init=False, repr=False
+    )  # ∫₀^width exp(−½t² − at) dt on either side
 
     def __post_init__(self) -> None:
         loc, scale = as_number(self.loc, "loc"), as_positive(self.scale, "scale")
         low, high = _as_bound(self.low, "low"), _as_bound(self.high, "high")
         if not low < high:
             raise ValueError(f"high must be > low, got low={low!r} and high={high!r}")
-        mode = min(max(loc, low), high)
-        tilt, widths = abs(mode - loc) / scale, ((mode - low) / scale, (high - mode) / scale)
+        mode, wide = min(max(loc, low), high), np.longdouble
+        tilt, widths = (
+            abs(wide(mode) - wide(loc)) / wide(scale),
+            ((wide(mode) - wide(low)) / wide(scale), (wide(high) - wide(mode)) / wide(scale)),
+        )
         masses = tuple(_mass(tilt, width) for width in widths)
         set_fields(self, loc=loc, scale=scale, low=low, high=high)
         set_fields(self, _mode=mode, _tilt=tilt, _widths=widths, _masses=masses)
+        set_fields(self, _narrowest=narrowest_type(scale, [loc, mode]))
 
     @property
     def mean(self) -> Array:
         """The mean after truncation, shape ``(1,)``."""
         t, weights = self._deviations(MOMENT_ORDER)
-        return np.array([self._mode + self.scale * (weights * t).sum()])
+        return np.array([self._mode + self.scale * (weights * t).sum()], np.float64)
 
     @property
     def cov(self) -> Array:
-        """The variance after truncation, shape ``(1, 1)``."""
+        """The variance after truncation, shape ``(1, 1)``; inf or 0 beyond the float range."""
         t, weights = self._deviations(MOMENT_ORDER)
-        return np.array([[self.scale**2 * (weights * (t - (weights * t).sum()) ** 2).sum()]])
+        return variance((weights * (t - (weights * t).sum()) ** 2).sum(), self.scale)
 
     def _log_density_inside(self, x: Array) -> Array:
         t = (x - like(self._mode, x)) / like(self.scale, x)
         outward = t * like(math.copysign(1.0, self._mode - self.loc) * self._tilt, x)
-        log_mass = like(np.log(self.scale * sum(self._masses)), x)
+        log_mass = like(np.log(np.longdouble(self.scale)) + np.log(sum(self._masses)), x)
         return -0.5 * t * t - outward - log_mass  # eq-1.25
 
     def _slope_inside(self, x: Array) -> Array:
@@ -78,35 +87,37 @@ class TruncatedGaussian(Bounded):
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         left, right = self._masses
-        side = np.where(rng.random(n) * (left + right) < left, -1.0, 1.0)  # (n,)
-        width = np.where(side < 0, *self._widths)
-        x = self._mode + self.scale * side * _draw_side(self._tilt, width, rng)
+        side = np.where(rng.random(n) * float(left + right) < float(left), -1.0, 1.0)  # (n,)
+        width = np.where(side < 0, *map(float, self._widths))
+        x = self._mode + self.scale * side * _draw_side(float(self._tilt), width, rng)
         return np.clip(x, self.low, self.high)  # against rounding only
 
     def _rule(self, order: int) -> Rule:
         t, weights = self._deviations(order)
-        return Rule(self._mode + self.scale * t, weights)
+        return Rule((self._mode + self.scale * t).astype(np.float64), weights.astype(np.float64))
 
     def _deviations(self, order: int) -> Rule:
         """Gauss–Legendre in t, signed deviations from the mode, on what of [low, high] carries mass (eq-1.24)."""
         left, right = (min(width, _reach(self._tilt)) for width in self._widths)
-        u, weights = gauss_legendre(order)
-        t = 0.5 * (-left * (1 - u) + right * (1 + u))  # (order,)
-        weights = weights * np.exp(-0.5 * t * t - self._tilt * np.abs(t))
+        u, weights = legendre(order)
+        t = -left * (0.5 * (1 - u)) + right * (0.5 * (1 + u))  # (order,)
+        with np.errstate(under="ignore"):
+            weights = weights * np.exp(-0.5 * t * t - self._tilt * np.abs(t))
         return Rule(t, weights / weights.sum())
 
 
-def _reach(tilt: float) -> float:
-    """The t at which exp(−½t² − at) has fallen to e^{−40}: √(a² + 80) − a, without the cancellation."""
-    return 80 / (math.hypot(tilt, math.sqrt(80)) + tilt)
+def _reach(tilt: np.longdouble) -> np.longdouble:
+    """The t at which exp(−½t² − at) has fallen to e^{−48}: √(a² + 96) − a, without the cancellation."""
+    return 96 / (np.hypot(tilt, np.sqrt(np.longdouble(96))) + tilt)
 
 
-def _mass(tilt: float, width: float) -> float:
+def _mass(tilt: np.longdouble, width: np.longdouble) -> np.longdouble:
     """∫₀^width exp(−½t² − at) dt."""
     width = min(width, _reach(tilt))
-    u, weights = gauss_legendre(MOMENT_ORDER)
+    u, weights = legendre(MOMENT_ORDER)
     t = 0.5 * width * (1 + u)  # (order,)
-    return width * float((weights * np.exp(-0.5 * t * t - tilt * t)).sum())
+    with np.errstate(under="ignore"):
+        return width * (weights * np.exp(-0.5 * t * t - tilt * t)).sum()
 
 
 def _draw_side(tilt: float, width: Array, rng: np.random.Generator) -> Array:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._run.borders import as_number, as_positive
-from .base import Target, like, set_fields
+from .base import Target, set_fields
+from .precision import like, narrowest_type, variance
 from .quadrature import Quadrature, Rule, as_order, gumbel, half_line, logistic, tensor
 
 Array = np.ndarray
+
+LOG_2 = np.log(np.longdouble(2))
 
 
 class Univariate(Target):
@@ -69,14 +72,20 @@ class _LocationScale(Univariate):
     scale: float
 
     def __post_init__(self) -> None:
-        set_fields(self, loc=as_number(self.loc, "loc"), scale=as_positive(self.scale, "scale"))
+        loc, scale = as_number(self.loc, "loc"), as_positive(self.scale, "scale")
+        set_fields(self, loc=loc, scale=scale, _narrowest=narrowest_type(scale, loc))
+
+    def _log_scale(self, x: Array) -> np.floating:
+        """log b."""
+        return like(np.log(np.longdouble(self.scale)), x)
 
     def _standardised(self, x: Array) -> Array:
         return (x - like(self.loc, x)) / like(self.scale, x)
 
     def _rule(self, order: int) -> Rule:
         standard = self._standard_rule(order)
-        return Rule(self.loc + self.scale * standard.nodes, standard.weights)
+        with np.errstate(over="ignore", under="ignore"):
+            return Rule(self.loc + self.scale * standard.nodes, standard.weights)
 
     @abstractmethod
     def _standard_rule(self, order: int) -> Rule: ...
@@ -102,15 +111,15 @@ class Laplace(_LocationScale):
     @property
     def cov(self) -> Array:
         """2b², shape ``(1, 1)``."""
-        return np.array([[2 * self.scale**2]])
+        return variance(2, self.scale)
 
     def _log_density(self, x: Array) -> Array:
         z = self._standardised(x)
-        return -np.where(z.real < 0, -z, z) - np.log(2 * like(self.scale, x))  # eq-1.13
+        return -np.where(z.real < 0, -z, z) - (self._log_scale(x) + like(LOG_2, x))  # eq-1.13
 
     def _slope(self, x: Array) -> Array:
-        z = self._standardised(x)
-        return (-np.sign(z.real) / like(self.scale, x)).astype(x.dtype)  # eq-1.13
+        side = np.sign(x.real - like(self.loc, x))  # not of z, which may round to 0
+        return (-side / like(self.scale, x)).astype(x.dtype)  # eq-1.13
 
     def _curvature(self, x: Array) -> Array:
         return np.zeros_like(x)  # eq-1.13, away from loc
@@ -135,18 +144,20 @@ class Logistic(_LocationScale):
     @property
     def cov(self) -> Array:
         """π²b²/3, shape ``(1, 1)``."""
-        return np.array([[math.pi**2 / 3 * self.scale**2]])
+        return variance(math.pi**2 / 3, self.scale)
 
     def _log_density(self, x: Array) -> Array:
         z = self._standardised(x)
         distance = np.where(z.real < 0, -z, z)  # log p is even
-        return -distance - 2 * np.log1p(np.exp(-distance)) - np.log(like(self.scale, x))  # eq-1.14
+        return -distance - 2 * np.log1p(np.exp(-distance)) - self._log_scale(x)  # eq-1.14
 
     def _slope(self, x: Array) -> Array:
         return -np.tanh(0.5 * self._standardised(x)) / like(self.scale, x)  # eq-1.14
 
     def _curvature(self, x: Array) -> Array:
-        return -2 * np.exp(self._log_density(x)) / like(self.scale, x)  # eq-1.14
+        z, scale = self._standardised(x), like(self.scale, x)
+        e = np.exp(-np.where(z.real < 0, -z, z))
+        return -2 * (e / (1 + e) / (1 + e)) / scale / scale  # eq-1.14
 
     def _draw(self, n: int, rng: np.random.Generator) -> Array:
         return rng.logistic(self.loc, self.scale, n)
@@ -171,11 +182,11 @@ class Gumbel(_LocationScale):
     @property
     def cov(self) -> Array:
         """π²b²/6, shape ``(1, 1)``."""
-        return np.array([[math.pi**2 / 6 * self.scale**2]])
+        return variance(math.pi**2 / 6, self.scale)
 
     def _log_density(self, x: Array) -> Array:
         z = self._standardised(x)
-        return -z - np.exp(-z) - np.log(like(self.scale, x))  # eq-1.15
+        return -z - np.exp(-z) - self._log_scale(x)  # eq-1.15
 
     def _slope(self, x: Array) -> Array:
         return np.expm1(-self._standardised(x)) / like(self.scale, x)  # eq-1.15

@@ -11,26 +11,33 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .precision import Rounded
+
 Array = np.ndarray
 
 
 class Whitening(NamedTuple):
-    """Σ = L Lᵀ, all in longdouble: ``factor`` L, ``inverse`` W = L⁻¹, ``precision`` P = WᵀW, ``log_det`` of Σ."""
+    """Σ = L Lᵀ: ``factor`` L, ``inverse`` W = L⁻¹, ``precision`` P = WᵀW, and ``log_det`` of Σ in longdouble.
 
-    factor: Array
-    inverse: Array
-    precision: Array
+    ``scales`` (2d,) are the deviations √Σᵢᵢ of the coordinates and those given all others, 1/√Pᵢᵢ.
+    """
+
+    factor: Rounded
+    inverse: Rounded
+    precision: Rounded
     log_det: np.longdouble
+    scales: Array
 
 
 def whitening(cov: Array, name: str) -> Whitening:
     """The Cholesky factor of a symmetric ``(d, d)`` matrix and what follows from it; ValueError if not > 0."""
-    factor = _cholesky(cov.astype(np.longdouble), name)
+    cov = cov.astype(np.longdouble)
+    factor = _cholesky(cov, name)
     transposed = _invert_lower(factor)  # (d, d), W^T
-    result = Whitening(factor, transposed.T, transposed @ transposed.T, 2 * np.log(np.diag(factor)).sum())
-    for array in result[:3]:
-        array.setflags(write=False)
-    return result
+    precision = transposed @ transposed.T
+    scales = np.sqrt(np.concatenate([np.diag(cov), 1 / np.diag(precision)]))
+    matrices = map(Rounded.of, (factor, transposed.T, precision))
+    return Whitening(*matrices, 2 * np.log(np.diag(factor)).sum(), scales)
 
 
 def condition_number(cov: Array) -> float:

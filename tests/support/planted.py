@@ -166,12 +166,15 @@ MISTAKES = [
     *_table(
         "targets/mixture.py",
         ("mixture divergence without -|s|^2", "gaps - _average(r, gaps)", "gaps", f"{SCORES}[GaussianMixture, d=2]"),
-        ("smoothed by sigma for sigma^2", "sigma * sigma * np.eye(self.d)", "sigma * np.eye(self.d)",
+    ),
+    *_table(
+        "targets/gaussian.py",
+        ("smoothed by sigma for sigma^2", "+= sigma * sigma", "+= sigma",
          "targets/test_targets.py::test_smoothing_is_convolution_and_tweedie_gives_the_posterior_mean"),
     ),
     *_table(
         "targets/student_t.py",
-        ("Student's t: nu for nu + d", "-like((self.df + self.d) / np.sqrt(", "-like(self.df / np.sqrt(",
+        ("Student's t: nu for nu + d", "(self.df + self.d) / np.longdouble(self.df) * self", "np.longdouble(1) * self",
          f"{SCORES}[StudentT, d=2]"),
     ),
     *_table(

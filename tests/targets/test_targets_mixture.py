@@ -46,7 +46,6 @@ def taking(target, one_product):
     """The same target, its score by one product or by two."""
     twin = copy.copy(target)
     object.__setattr__(twin, "_one_product", one_product)
-    object.__setattr__(twin, "_kept", {})
     return twin
 
 
@@ -133,9 +132,11 @@ def test_the_measure_above_sees_a_precision_that_lost_its_last_digits():
     """A planted mistake: Pₖ inverted in float64 and multiplied by 1 + 10⁻¹⁴, or rounded to float32."""
     target, x = one_in_another(32, 9.9)
     good = rounding(target, x, np.float64)
-    for planted in (target._precisions * (1 + 1e-14), target._precisions.astype(np.float32)):
+    exact = target._precisions.exact
+    for planted in (exact * (1 + 1e-14), exact.astype(np.float32)):
         wrong = taking(target, True)
-        wrong._kept["_precisions", np.dtype(np.float64)] = planted.astype(np.float64)
+        rounded = target._precisions._replace(double=planted.astype(np.float64))
+        object.__setattr__(wrong, "_precisions", rounded)
         assert rounding(wrong, x, np.float64) > 5 * good
 
 
