@@ -98,8 +98,9 @@ class Target(ABC):
         x = as_batch(x, "x", d=self.d, allow_complex=True)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             value = self._in_working_type(function, x)
-            rows = np.flatnonzero(~np.isfinite(value.reshape(len(x), -1)).all(axis=1))
-            if rows.size:
+            finite = np.isfinite(value)
+            if not finite.all():
+                rows = ~finite.reshape(len(x), -1).all(axis=1)  # (n,)
                 value[rows] = function(x[rows].astype(np.result_type(x.dtype, np.longdouble)))
         return value
 

@@ -17,9 +17,13 @@ from .whitening import condition_number, whitening
 
 Array = np.ndarray
 
-# Rows further than √FAR standard deviations from every mean take the exact differences of `_far_log_ratios`;
-# below that the plain difference of two logarithms is right to 1e-13.
+# Rows with every ‖yₖ‖² above FAR and 4 d take the exact differences of `_far_log_ratios`; below that the plain difference
+# of two logarithms is right to 1e3 eps, or, in many dimensions, where the samples themselves have ‖yₖ‖² ≈ d, to 4 d eps.
 FAR = 1e3
+# The products ‖yₖ − yⱼ‖ ‖yₖ + yⱼ‖ of far rows round by eps times their size. Above 1e3 + 10 d, far off the axis between
+# two means where either component is as likely, they are formed in longdouble.
+LARGEST_PRODUCT = 1e3
+NEGLIGIBLE = -80.0  # a component whose log-ratio is below this needs no digits
 BLOCK = 2**17  # entries of a (K, d, rows) temporary: small enough to stay in cache
 
 # Where `_score` takes one product a component: in fewer dimensions two are faster, in more, or at a larger condition
@@ -183,7 +187,9 @@ class GaussianMixture(Target):
             log_ratios += like(self._offsets, x)[:, None]
             top = _largest(log_ratios)  # (n,)
             log_ratios -= top
-        far = np.flatnonzero(~(squares.real.min(axis=0) <= FAR))  # NaN, of an overflow, is far as well
+        far = np.flatnonzero(
+            ~(squares.real.min(axis=0) <= max(FAR, 4 * self.d))
+        )  # NaN, of an overflow, is far as well
         if far.size:
             y_far = self._whitened(x[far]) if y is None else y[:, :, far]
             top[far], log_ratios[:, far] = self._far_log_ratios(x[far], y_far)
@@ -198,7 +204,7 @@ class GaussianMixture(Target):
         """
         unit = np.abs(y.real).max(axis=(0, 1))  # (n,)
         nearest = square_norm(y.real / unit, axis=1).argmin(axis=0)  # (n,)
-        top, log_ratios = np.empty_like(x[:, 0]), np.empty_like(y[:, 0])
+        top, log_ratios, doubtful = np.empty_like(x[:, 0]), np.empty_like(y[:, 0]), np.zeros(len(x), bool)
         for j in np.unique(nearest):
             rows = nearest == j
             y_j, scale = y[j][:, rows], unit[rows]  # (d, rows), (rows,)
@@ -211,6 +217,13 @@ class GaussianMixture(Target):
                 like(self._offsets[j], x) - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + largest
             )
             log_ratios[:, rows] = ratios - largest
+            product = _norm(difference.real) * _norm(total.real)  # (K, rows)
+            doubtful[rows] = (
+                (product > LARGEST_PRODUCT + 10 * self.d) & (ratios.real - largest.real > NEGLIGIBLE)
+            ).any(axis=0)
+        if doubtful.any() and x.real.dtype != np.longdouble:
+            wide = x[doubtful].astype(np.result_type(x.dtype, np.longdouble))
+            top[doubtful], log_ratios[:, doubtful] = self._far_log_ratios(wide, self._whitened(wide))
         return top, log_ratios
 
     def _difference_and_sum(self, x: Array, j: int) -> tuple[Array, Array]:
@@ -220,13 +233,13 @@ class GaussianMixture(Target):
         the first is a constant, and near the midpoint the second is small without a cancellation. m is the
         sum of its rounded value and a rest, so that t has all digits.
         """
-        inverses, means = self._inverses.exact, self.means.astype(np.longdouble)
-        half, gap = 0.5 * (inverses + inverses[j]), inverses - inverses[j]  # (K, d, d)
-        middle, apart = 0.5 * (means + means[j]), (means[j] - means)[:, :, None]  # (K, d), (K, d, 1)
+        inverses, means = self._inverses.like(x), self.means.astype(np.longdouble)
+        half = 0.5 * (inverses + inverses[j])  # (K, d, d), H
+        gap = like(self._inverses.exact - self._inverses.exact[j], x)  # (K, d, d), D
+        middle, apart = 0.5 * (means + means[j]), like(means[j] - means, x)[:, :, None]  # (K, d), (K, d, 1)
         rounded = like(middle, x)
         t = x.T - rounded[:, :, None] - like(middle - rounded, x)[:, :, None]  # (K, d, n)
-        half_x, gap_x = like(half, x), like(gap, x)
-        return gap_x @ t + like(half @ apart, x), 2 * (half_x @ t) + like(0.5 * (gap @ apart), x)  # eq-1.27
+        return gap @ t + half @ apart, 2 * (half @ t) + 0.5 * (gap @ apart)  # eq-1.27
 
 
 def _as_probabilities(value: Any) -> Array:
@@ -251,6 +264,11 @@ def _one_product_will_do(covs: Array) -> bool:
 def _dot(a: Array, b: Array) -> Array:
     """Σᵢ aₖᵢ bₖᵢ of arrays ``(K, d, n)``, shape ``(K, n)``, in one pass."""
     return np.einsum("kdn,kdn->kn", a, b)
+
+
+def _norm(y: Array) -> Array:
+    """‖yₖ‖ of ``(K, d, n)``, shape ``(K, n)``."""
+    return np.sqrt(_dot(y, y))
 
 
 def _largest(terms: Array) -> Array:

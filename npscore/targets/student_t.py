@@ -34,17 +34,17 @@ class StudentT(Target):
     df: float
     _white: Whitening = field(init=False, repr=False)
     _log_norm: np.longdouble = field(init=False, repr=False)
-    _reach: np.longdouble = field(
-        init=False, repr=False
-    )  # r, √ν times the largest deviation: the unit of x − μ
-    _inverse: Rounded = field(init=False, repr=False)  # (d, d), r W/√ν
-    _curvature: Rounded = field(init=False, repr=False)  # (d, d), r² P (tr P · I − 2P)/ν
+    _reach: np.longdouble = field(init=False, repr=False)  # r, √ν times the largest deviation
+    _inverse: Rounded = field(init=False, repr=False)  # (d, d), V = r W/√ν
+    _precision: Rounded = field(init=False, repr=False)  # (d, d), A = VᵀV = r² P/ν
+    _curvature: Rounded = field(init=False, repr=False)  # (d, d), A (tr A · I − 2A)
 
     def __post_init__(self) -> None:
         loc, df = as_vector(self.loc, "loc"), as_positive(self.df, "df")
         scale_matrix, _ = as_covariance(self.scale_matrix, "scale_matrix", loc.size)
         white, root = whitening(scale_matrix, "scale_matrix"), np.sqrt(np.longdouble(df))
-        precision, reach = white.precision.exact, root * white.scales.max()
+        reach = root * white.scales.max()
+        precision = (reach / root) ** 2 * white.precision.exact
         set_fields(
             self,
             loc=loc,
@@ -54,7 +54,8 @@ class StudentT(Target):
             _log_norm=_log_gamma_ratio(df, loc.size) - 0.5 * (loc.size * LOG_2PI + white.log_det),
             _reach=reach,
             _inverse=Rounded.of(reach / root * white.inverse.exact),
-            _curvature=Rounded.of((reach / root) ** 2 * _curvature_matrix(precision)),
+            _precision=Rounded.of(precision),
+            _curvature=Rounded.of(_curvature_matrix(precision)),
             _narrowest=narrowest_type([*white.scales, df, reach], loc),
         )
 
@@ -96,21 +97,20 @@ class StudentT(Target):
 
     def _log_prob(self, x: Array) -> Array:
         _, unit, total = self._in_units(x)
-        log_kernel = 2 * np.log(unit[:, 0]) + np.log1p(total)  # (n,), log(1 + δ/ν)
+        log_kernel = 2 * np.log(unit / like(self._reach, x)) + np.log1p(total)  # (n,), log(1 + δ/ν)
         return like(self._log_norm, x) - like(0.5 * (self.df + self.d), x) * log_kernel
 
     def _score(self, x: Array) -> Array:
         v, unit, total = self._in_units(x)
-        pull = v @ self._white.precision.like(x) / (1 + total)[:, None]  # (n, d)
-        return -like((self.df + self.d) / np.longdouble(self.df) * self._reach, x) * (pull / unit)  # eq-1.11
+        pull = v @ self._precision.like(x) / (1 + total)[:, None]  # (n, d)
+        return -like(self.df + self.d, x) * (pull / unit[:, None])  # eq-1.11
 
     def _score_divergence(self, x: Array) -> Array:
         v, unit, total = self._in_units(x)
-        inverse_square = (1 / unit[:, 0]) * (1 / unit[:, 0])  # (n,)
-        traces = like(np.trace(self._white.precision.exact), x) * inverse_square
-        curvature = traces + ((v @ self._curvature.like(x)) * v).sum(axis=1)
-        ratio = curvature * inverse_square / (1 + total) / (1 + total)
-        return -like((self.df + self.d) / np.longdouble(self.df), x) * ratio  # eq-1.12
+        ratio = like(self._reach, x) / unit  # (n,)
+        traces = like(np.trace(self._precision.exact), x) * ratio * ratio
+        curvature = (traces + ((v @ self._curvature.like(x)) * v).sum(axis=1)) / (1 + total) / (1 + total)
+        return -like(self.df + self.d, x) * (curvature / unit / unit)  # eq-1.12
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         """x = μ + L z √(ν/u), u ~ χ²_ν; beyond the float range, likely only for df below 0.1, it is ±inf."""
@@ -123,15 +123,15 @@ class StudentT(Target):
             return self.loc.astype(np.float64) + centred * np.exp(0.5 * (math.log(self.df) - log_u))[:, None]
 
     def _in_units(self, x: Array) -> tuple[Array, Array, Array]:
-        """(v, m, τ) with x − μ = r m v and 1 + δ/ν = m² (1 + τ), for a unit m ≥ 1 of each row.
+        """(v, m, τ) with x − μ = m v and 1 + δ/ν = (m/r)² (1 + τ), for a unit m ≥ r of each row.
 
-        m is the largest |x − μ| over r where that is above 1, so that squares are taken of entries of v, at most 1, and
-        of nothing that may exceed the float range. v is (n, d), m (n, 1), τ (n,).
+        m is the largest |x − μ| where that is above r, so that squares are taken of entries of v, at most 1, and of
+        nothing that may exceed the float range. v is (n, d), m and τ are (n,).
         """
-        y = (x - like(self.loc, x)) / like(self._reach, x)
-        unit = np.maximum(np.abs(y.real).max(axis=1, keepdims=True), 1)
-        v = y / unit
-        return v, unit, ((1 / unit) * (1 / unit) - 1)[:, 0] + square_norm(v @ self._inverse.like(x).T)
+        y, reach = x - like(self.loc, x), like(self._reach, x)
+        unit = np.maximum(np.abs(y.real).max(axis=1), reach)
+        v, ratio = y / unit[:, None], reach / unit
+        return v, unit, (ratio * ratio - 1) + square_norm(v @ self._inverse.like(x).T)
 
 
 def _curvature_matrix(precision: Array) -> Array:

@@ -174,7 +174,7 @@ MISTAKES = [
     ),
     *_table(
         "targets/student_t.py",
-        ("Student's t: nu for nu + d", "(self.df + self.d) / np.longdouble(self.df) * self", "np.longdouble(1) * self",
+        ("Student's t: nu for nu + d", "(self.df + self.d, x) * (pull", "(self.df, x) * (pull",
          f"{SCORES}[StudentT, d=2]"),
     ),
     *_table(
