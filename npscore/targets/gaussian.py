@@ -47,7 +47,7 @@ class Gaussian(Target):
 
     def smoothed(self, sigma: float) -> Gaussian:
         """The density of x + sigma·z, z ~ N(0, I): N(mean, cov + sigma² I), DSM's target (eq-1.17)."""
-        return Gaussian(self.mean, add_noise(self.cov, sigma))
+        return Gaussian(self.mean, add_noise(self.cov, sigma))  # eq-1.17
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The tensor rule x = μ + L z of order**d nodes, ``rule`` "trapezoid" or "gauss-hermite".

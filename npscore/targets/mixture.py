@@ -17,8 +17,8 @@ from .whitening import condition_number, whitening
 
 Array = np.ndarray
 
-# Rows with every ‖yₖ‖² above FAR and 4 d take the exact differences of `_far_log_ratios`; below that the plain difference
-# of two logarithms is right to 1e3 eps, or, in many dimensions, where the samples themselves have ‖yₖ‖² ≈ d, to 4 d eps.
+# Rows with every ‖yₖ‖² above FAR and 4 d take the exact differences of `_far_log_ratios`. Below that the plain difference
+# of two logarithms is right to 1e3 eps or, in many dimensions, where samples have ‖yₖ‖² ≈ d, to 4 d eps.
 FAR = 1e3
 # The products ‖yₖ − yⱼ‖ ‖yₖ + yⱼ‖ of far rows round by eps times their size. Above 1e3 + 10 d, far off the axis between
 # two means where either component is as likely, they are formed in longdouble.
@@ -92,7 +92,7 @@ class GaussianMixture(Target):
 
     def smoothed(self, sigma: float) -> GaussianMixture:
         """The density of x + sigma·z, z ~ N(0, I): every covariance grows by sigma² I (eq-1.17)."""
-        return GaussianMixture(self.weights, self.means, add_noise(self.covs, sigma))
+        return GaussianMixture(self.weights, self.means, add_noise(self.covs, sigma))  # eq-1.17
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The components' rules side by side, K · order**d nodes, ``rule`` as for the Gaussian."""
