@@ -17,7 +17,7 @@ from .whitening import condition_number, whitening
 
 Array = np.ndarray
 
-# Rows with every ‖yₖ‖² above FAR and 4 d take the exact differences of `_far_log_ratios`. Below that the plain difference
+# Rows with every ‖yₖ‖² above FAR and 4 d take the exact differences of `_far_log_ratios`. Below that the difference
 # of two logarithms is right to 1e3 eps or, in many dimensions, where samples have ‖yₖ‖² ≈ d, to 4 d eps.
 FAR = 1e3
 # The products ‖yₖ − yⱼ‖ ‖yₖ + yⱼ‖ of far rows round by eps times their size. Above 1e3 + 10 d, far off the axis between
