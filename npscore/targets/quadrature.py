@@ -171,7 +171,7 @@ def _legendre(order: int, theta: Array) -> tuple[Array, Array]:
     for j in range(order):
         difference = (j * difference - (2 * j + 1) * versine * value) / (j + 1)
         value = value + difference
-    return value, order * (difference - versine * value) / np.sin(theta)
+    return value, order * (difference - versine * value) / np.sin(theta)  # eq-1.32
 
 
 def tail_exponent(order: int) -> float:
