@@ -66,7 +66,8 @@ def choose(choice: Any, names: Sequence[str]) -> tuple[int, ...]:
     ValueError for an empty choice, an unknown column, or the same column twice.
     """
     single = isinstance(choice, (str, numbers.Number))
-    if not single and not isinstance(choice, (Sequence, np.ndarray)):
+    listed = isinstance(choice, Sequence) or (isinstance(choice, np.ndarray) and choice.ndim > 0)
+    if not single and not listed:
         raise TypeError(f"columns must be names or 1-based positions, in order, got {_show(choice)}")
     items = (choice,) if single else tuple(choice)
     if not items:

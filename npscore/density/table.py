@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import as_count, as_number, as_positive, as_rng
+from .._run.borders import _show, as_count, as_number, as_positive, as_rng
 from ..datasets import Standardisation, Table, train_validation_split
 from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
@@ -72,8 +72,8 @@ def fit_table(
     Raises as ``fit`` and the table functions do.
     """
     rng = as_rng(rng)
-    if not isinstance(table, Table):
-        raise TypeError(f"table must be a Table, got {type(table).__name__}")
+    _check_kind(table, Table, "table")
+    hidden = _widths(hidden)
     train, held_out = train_validation_split(table.values, validation, rng=rng)
     standardisation = Standardisation.fit(train, table.columns)
     train, held_out = standardisation.forward(train), standardisation.forward(held_out)
@@ -114,6 +114,13 @@ def fit_table(
 def _held_out_ism(run: FitResult, held_out: Array, noise: Array, rng: np.random.Generator) -> float:
     """Held-out ISM (3.6) of the model that was kept, with one draw of all the noise in the density it learned."""
     return float(ism(run.model, dequantise(held_out, noise, rng=rng), gradient=False).loss)
+
+
+def _widths(hidden: Any) -> tuple[Any, ...]:
+    listed = isinstance(hidden, (Sequence, np.ndarray)) and getattr(hidden, "ndim", 1) == 1
+    if isinstance(hidden, (str, bytes)) or not listed:
+        raise TypeError(f"hidden must be a list of widths like (64, 64), or () for none, got {_show(hidden)}")
+    return tuple(hidden)
 
 
 def _best_gaussian(train: Array, noise: Array) -> LinearScore:
@@ -200,6 +207,9 @@ def sample_table(
     Raises ValueError where those defaults come to more than a million steps, as a file may make them.
     """
     n, rng = as_count(n, "n"), as_rng(rng)
+    _check_kind(stored, StoredModel, "stored")
+    if start is not None:
+        _check_kind(start, Table, "start")
     sharpness = _number(stored.info.get("curvature"), 10.0)
     step = 0.1 / sharpness if step is None else as_positive(step, "step")
     if step >= 2 / sharpness:
@@ -256,10 +266,17 @@ def score_table(stored: StoredModel, table: Table) -> Table:
 
     A stored model looks its columns up by name; raises ValueError where one is missing.
     """
+    _check_kind(stored, StoredModel, "stored")
+    _check_kind(table, Table, "table")
     score, columns = stored.model.score(_standard_rows(stored, table)), table.columns
     if stored.standardisation is not None:
         score, columns = stored.standardisation.score_to_data_units(score), stored.standardisation.columns
     return Table(tuple(f"d_logp/d_{name}" for name in columns), score)
+
+
+def _check_kind(value: Any, kind: type, name: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
 
 
 def _number(value: Any, default: float) -> float:

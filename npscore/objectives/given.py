@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .._run.borders import as_callable, as_choice, as_shaped, picture
+from .._run.borders import _show, as_callable, as_choice, as_shaped, picture
 from ..models import ScoreModel
 from .base import Array, LossGrad, Objective
 from .denoising import DSM, dsm
@@ -97,7 +97,7 @@ def named(name: str, objective: Union[Loss, Objective]) -> Objective:
     mathematics is the user's word. Raises TypeError or ValueError for a wrong argument.
     """
     if not isinstance(name, str) or not name.strip():
-        raise TypeError(f"name must be a text that is not empty, got {type(name).__name__} {name!r}")
+        raise TypeError(f"name must be a text that is not empty, got {_show(name)}")
     return Named(name, as_objective(objective))
 
 
@@ -123,7 +123,7 @@ def as_objective(objective: Any, rows: str = "batch", **fields: Any) -> Objectiv
         name, value = next(iter(given.items()))
         needed = "'dsm'" if name == "sigma" else "'ssm' or 'ssm-vr'"
         raise ValueError(
-            f"{name} must be None unless objective is {needed}, got {value!r} with {_kind(objective)}"
+            f"{name} must be None unless objective is {needed}, got {picture(value)} with {_kind(objective)}"
         )
     if isinstance(objective, Objective):
         return objective

@@ -24,7 +24,8 @@ class Product(Target):
     factors: tuple[Target, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.factors, Target) or not isinstance(self.factors, Iterable):
+        listed = isinstance(self.factors, Iterable) and getattr(self.factors, "ndim", 1) > 0
+        if isinstance(self.factors, Target) or not listed:
             raise TypeError(f"factors must be a sequence of targets, got {type(self.factors).__name__}")
         factors = tuple(self.factors)
         if not factors:
