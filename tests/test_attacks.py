@@ -34,7 +34,8 @@ def problem(call, arguments, argument, value):
         names = (*arguments, argument, CALLED.get(argument, argument))
         if "\n" in message or len(message) > 500:
             return f"a message of {len(message)} characters: {message[:200]}"
-        return None if any(re.search(rf"\b{name}\b", message) for name in names) else f"names no argument: {message}"
+        named = any(re.search(rf"\b{name}\b", message) for name in names)
+        return None if named else f"names no argument: {message}"
     except Warning as error:  # a step too large is not wrong, but said
         return None if f"{argument} " in str(error) else f"raw {type(error).__name__}: {error}"
     except (ArithmeticError, AttributeError, LookupError, RuntimeError) as error:
