@@ -10,8 +10,7 @@ import numpy as np
 
 import npscore as ns
 from npscore._run.blas import one_blas_thread
-from npscore.samplers._blocks import NOISE_AHEAD
-from npscore.samplers._noise import fill_standard_normal
+from npscore.samplers.blocks import NOISE_AHEAD, fill_standard_normal
 
 Array = np.ndarray
 COMPONENTS = 4

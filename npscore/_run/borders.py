@@ -9,6 +9,7 @@ and float16 become float64. Nothing here writes to its argument.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import re
@@ -166,13 +167,13 @@ def as_number(
     below: Optional[float] = None,
 ) -> float:
     """One finite real number within the stated bounds, as a Python float."""
-    expected = _bounds("a finite number", above, at_least, below, at_most)
+    expected = functools.partial(_bounds, "a finite number", above, at_least, below, at_most)
     if isinstance(value, (bool, np.bool_)) or not _is_real_scalar(value):
-        raise TypeError(f"{name} must be {expected}, got {_show(value)}")
+        raise TypeError(f"{name} must be {expected()}, got {_show(value)}")
     try:
         number = float(value)
     except OverflowError:  # a whole number or fraction beyond the largest float
-        raise ValueError(f"{name} must be {expected}, got one beyond the range of floats") from None
+        raise ValueError(f"{name} must be {expected()}, got one beyond the range of floats") from None
     inside = (
         np.isfinite(number)
         and (above is None or number > above)
@@ -181,7 +182,7 @@ def as_number(
         and (at_most is None or number <= at_most)
     )
     if not inside:
-        raise ValueError(f"{name} must be {expected}, got {number!r}")
+        raise ValueError(f"{name} must be {expected()}, got {number!r}")
     return number
 
 
@@ -314,11 +315,10 @@ def digits_of(value: Any) -> str:
 
 
 def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> str:
-    parts = [
-        f"{sign} {bound:g}"
-        for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
-        if bound is not None
-    ]
+    parts = []
+    for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most)):
+        if bound is not None:
+            parts.append(f"{sign} {bound:g}")
     return " ".join([noun, " and ".join(parts)]).strip()
 
 

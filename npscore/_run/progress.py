@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Optional, TextIO
 
 
-class Progress:
+class Progress(contextlib.AbstractContextManager):
     """A single status line, e.g. ``fit  1,200/3,000  loss -3.21``, shown at most ten times a second.
 
     Use as a context manager; ``update(done, text)`` as often as you like. Nothing is written unless the
@@ -22,9 +23,6 @@ class Progress:
         terminal = self.stream is not None and self.stream.isatty()  # None: no console at all (pythonw)
         self.enabled = terminal if enabled is None else enabled and self.stream is not None
         self._last_time, self._width = 0.0, 0
-
-    def __enter__(self) -> Progress:
-        return self
 
     def update(self, done: int, text: str = "") -> None:
         """Show that ``done`` of ``total`` are finished, with a short remark."""

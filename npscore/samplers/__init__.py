@@ -1,10 +1,13 @@
-"""Samplers: one per file, a pure step and a run over all chains. They know a score, and no models."""
+"""Samplers: one per file, a pure step and what moves chains by it. They know callables, no models and no targets.
 
-from ._chains import DivergenceError
-from ._noise import Block, langevin_blocks
+`step` says what a new sampler provides; `run` walks all of them over chains.
+"""
+
+from .blocks import Block, langevin_blocks
 from .gradient_ascent import AscentResult, gradient_ascent, gradient_ascent_step
 from .langevin import LangevinResult, langevin, langevin_step
 from .langevin_law import LangevinLaw, langevin_law, stationary_covariance
+from .reports import DivergenceError
 
 __all__ = [
     "AscentResult",

@@ -10,7 +10,7 @@ from support.sampler_runs import curved, iterate, start
 
 import npscore as ns
 from npscore._run.blas import one_blas_thread
-from npscore.samplers import DivergenceError, _blocks
+from npscore.samplers import DivergenceError, elsewhere
 
 N = 9000  # four blocks of 2,250 rows
 MODEL = ns.MLP.init((2, 16, 16, 2), activation="tanh", rng=0)
@@ -110,13 +110,13 @@ def test_any_layout_of_x0_gives_the_same_bits_elsewhere(processes):
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
 def test_how_blocks_are_grouped_into_jobs_alters_no_bit(most, monkeypatch):
     plain, jobs = run(some_escape), []
-    monkeypatch.setattr(_blocks.make_jobs, "__defaults__", (most,))
+    monkeypatch.setattr(elsewhere.make_jobs, "__defaults__", (most,))
     with ThreadPoolExecutor(2) as pool:
         submit = pool.submit
         pool.submit = lambda function, job: jobs.append(job) or submit(function, job)
         assert_same(run(some_escape, executor=pool), plain)
     assert len(jobs) == most
-    assert [row for job in jobs for row in range(N)[job.span]] == list(range(N))
+    assert [row for job in jobs for row in range(N)[job.rows]] == list(range(N))
 
 
 # Looking on -----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 import npscore as ns
-from npscore.samplers._noise import fill_standard_normal
+from npscore.samplers.blocks import fill_standard_normal
 
 SHAPES = [
     (1, 1),

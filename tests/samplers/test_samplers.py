@@ -177,8 +177,35 @@ def test_a_score_that_writes_over_its_argument_or_returns_it_changes_nothing(run
         x *= -0.5
         return x
 
-    np.testing.assert_array_equal(run(vandal, start()).x, run(curved, start()).x)
-    np.testing.assert_array_equal(run(in_place, start()).x, run(lambda x: -0.5 * x, start()).x)
+    x0 = start()
+    np.testing.assert_array_equal(run(vandal, x0).x, run(curved, start()).x)
+    np.testing.assert_array_equal(run(in_place, x0).x, run(lambda x: -0.5 * x, start()).x)
+    np.testing.assert_array_equal(x0, start())
+
+
+@both
+def test_a_target_from_outside_that_works_in_place_changes_nothing(run):
+    class InPlace(ns.targets.Gaussian):
+        def _score(self, x):
+            x -= self.mean
+            x *= -1.0
+            return x
+
+    options = {"mean": np.full(3, 0.5), "cov": np.eye(3)}
+    expected = run(ns.targets.Gaussian(**options).score, start()).x
+    np.testing.assert_allclose(run(InPlace(**options).score, start()).x, expected, rtol=1e-13)
+
+
+def test_a_score_that_works_in_place_leaves_the_x_of_a_step_alone():
+    def in_place(x):
+        x *= -0.5
+        return x
+
+    x, z = start(0), start(1)
+    for step, noise in ((ns.langevin_step, (z,)), (gradient_ascent_step, ())):
+        after = step(in_place, x, 0.1, *noise)
+        np.testing.assert_array_equal(after, step(lambda x: -0.5 * x, x, 0.1, *noise))
+        np.testing.assert_array_equal(x, start(0))
 
 
 # Callbacks and progress -----------------------------------------------------------------------------------

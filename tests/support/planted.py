@@ -178,10 +178,14 @@ MISTAKES = [
          f"{SCORES}[StudentT, d=2]"),
     ),
     *_table(
-        "samplers/_blocks.py",
+        "samplers/langevin.py",
         ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
         ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
+        ("descent in the run only", "np.add(x, drift, out=x)", "np.subtract(x, drift, out=x)",
+         "samplers/test_samplers.py::test_langevin_is_the_iterated_step_bit_for_bit[float64]"),
+        ("a wide density's chains called diverged", "return Motion(move, reach)", "return Motion(move)",
+         "samplers/test_scales.py::test_a_stable_run_is_the_same_at_every_scale[float64-100]"),
     ),
     *_table(
         "_run/borders.py",
@@ -189,7 +193,18 @@ MISTAKES = [
          "samplers/test_samplers.py::test_a_generator_moves_on_by_four_words_a_run"),
     ),
     *_table(
-        "samplers/_noise.py",
+        "samplers/run.py",
+        ("the run's own array handed to a score", "values = function(copy)", "values = function(y)",
+         "samplers/test_samplers.py::test_a_score_that_writes_over_its_argument_or_returns_it_changes_nothing[langevin]"),
+        ("a diverged chain not put back", "array[self._lost] = start[self._lost]", "pass",
+         "samplers/test_divergence.py::"
+         "test_the_score_goes_on_seeing_a_full_finite_batch_with_the_lost_chains_at_their_start[langevin]"),
+    ),
+    *_table(
+        "samplers/blocks.py",
+        ("u on [0, 1) for 1 - u", "(*normal, *_uniform(rng, uniforms, x)) if uniforms else normal",
+         "(*normal, *(1.0 - _uniform(rng, uniforms, x))) if uniforms else normal",
+         "samplers/test_runner.py::test_a_run_is_the_written_out_loop[float64-metropolis]"),
         ("one stream for all blocks", "spawn_key=(i,)", "spawn_key=(0,)", f"{STREAMS}[float64-10000-10]"),
         ("Box-Muller without its 2", "r *= _f(-2)", "r *= _f(-1)", WORDS, NORMAL),
         ("Box-Muller, half a turn", "_f(2 * np.pi * 2.0**-32)", "_f(np.pi * 2.0**-32)", WORDS, NORMAL),
@@ -204,6 +219,8 @@ MISTAKES = [
     ),
     *_table(
         "samplers/gradient_ascent.py",
+        ("an absolute tolerance at every scale", "return min(max(1.0, root), 1e3 * root)", "return 1.0",
+         "samplers/test_scales.py::test_ascent_finds_the_mode_at_every_scale[100]"),
         ("descent for ascent", "x + alpha * s  # eq-1.2", "x - alpha * s  # eq-1.2",
          "samplers/test_samplers.py::test_the_steps_are_their_formulas_in_the_type_of_x"),
     ),

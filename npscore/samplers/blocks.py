@@ -1,8 +1,12 @@
-"""The random numbers of Langevin: which block of chains has which stream, and how normal numbers come out of it.
+"""Blocks of chains and their random numbers: which rows a block holds, which stream it draws from, and how.
 
-Three quarters of a step on an exact target were ``Generator.standard_normal``. In float64 it stays. In float32
-the transform of Box & Muller (1958) is three times faster, since NumPy's log, sin and cos run eight or sixteen
-numbers at a time there: two 32-bit words l and h, uniform on 0 … 2³² − 1, give
+Which rows a block holds depends on the shape of x0 alone, and its noise on its own stream alone. So a run is the
+same, bit for bit, whether its blocks are moved one after another, by threads, or by processes on other machines of
+the same kind (another CPU or another BLAS rounds differently).
+
+In float64 and longdouble a normal number is the next of ``Generator.standard_normal``. In float32 the transform of
+Box & Muller (1958) is three times faster, since NumPy's log, sin and cos take eight or sixteen float32 numbers at a
+time. Two 32-bit words l and h, uniform on 0 … 2³² − 1, give
 
     r = √(−2 log((l + ½)/2³²)),  θ = 2π h/2³²,  z = r sin θ and r cos θ, independent and N(0, 1).
 
@@ -12,6 +16,7 @@ pairs). No number is beyond √(66 log 2) = 6.76, where a normal one is once in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +24,11 @@ import numpy as np
 
 from .._run.borders import Array, as_count, as_rng, draw_entropy
 
-# Measured: smaller blocks spend their time between NumPy's loops, in threads above all, larger ones fall out of the
-# cache, and the fewer there are the fewer cores have one.
+# A block of 2¹⁶ numbers fits a core's cache, and one of at least 128 rows leaves the work in NumPy's loops.
 NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**16, 4096, 128
+
+# Numbers drawn at a time where a step takes fewer: in long calls threads seldom wait for each other.
+NOISE_AHEAD = 2**18
 
 _f = np.float32
 UNIT, HALF_UNIT, TURN = _f(2.0**-32), _f(2.0**-33), _f(2 * np.pi * 2.0**-32)
@@ -55,25 +62,46 @@ def langevin_blocks(n: int, d: int, *, rng: Any) -> list[Block]:
 
     Raises TypeError or ValueError for a wrong argument.
     """
-    n, d, words = as_count(n, "n"), as_count(d, "d"), draw_entropy(as_rng(rng))
-    return [make_block(rows, d, words, i) for i, rows in enumerate(block_rows(n, d))]
+    n, d, rng = as_count(n, "n"), as_count(d, "d"), as_rng(rng)
+    return make_blocks(n, d, draw_entropy(rng))
 
 
-def block_rows(n: int, d: int) -> list[slice]:
-    """The rows of each block: they depend on the shape of x0 and on nothing else."""
+def make_blocks(n: int, d: int, entropy: tuple[int, ...], one_block: bool = False) -> list[Block]:
+    """The blocks of a run, their streams ``SeedSequence(entropy).spawn(k)`` at the start."""
     most = min(MOST_ROWS, max(FEWEST_ROWS, NUMBERS // d))
-    k = 1 if 2 * n <= most else 2 * -(-n // (2 * most))
-    return [slice(i * n // k, (i + 1) * n // k) for i in range(k)]
+    k = 1 if one_block or 2 * n <= most else 2 * -(-n // (2 * most))
+    blocks = []
+    for i in range(k):
+        rows = slice(i * n // k, (i + 1) * n // k)
+        seed = np.random.SeedSequence(entropy, spawn_key=(i,))
+        blocks.append(Block(rows, (rows.stop - rows.start, d), np.random.Generator(np.random.SFC64(seed))))
+    return blocks
 
 
-def make_block(rows: slice, d: int, words: tuple[int, ...], i: int) -> Block:
-    """Block number i of a run, its stream ``SeedSequence(words).spawn(k)[i]`` at the start."""
-    seed = np.random.SeedSequence(words, spawn_key=(i,))
-    return Block(rows, (rows.stop - rows.start, d), np.random.Generator(np.random.SFC64(seed)))
+def draw_steps(
+    rng: np.random.Generator, x: Array, normals: int, uniforms: int, n_steps: int
+) -> Iterator[tuple[Array, ...]]:
+    """The noise of every step of a block with states x (b, d): its normal arrays (b, d), then its uniform ones (b,).
+
+    The normal numbers of a step come first in the stream, then its uniform ones, then the next step's, however many
+    steps are drawn at a time. A uniform array is 1 − ``Generator.random(b)``, so that its logarithm is finite.
+    """
+    ahead = 1 if uniforms else max(1, NOISE_AHEAD // max(1, normals * x.size))
+    z = np.empty((min(ahead, n_steps), normals, *x.shape), x.dtype)  # (ahead, normals, b, d)
+    for t in range(0, n_steps, ahead):
+        drawn = z[: n_steps - t]
+        fill_standard_normal(rng, drawn)
+        for normal in zip(*np.moveaxis(drawn, 1, 0)) if normals else [()] * len(drawn):
+            yield (*normal, *_uniform(rng, uniforms, x)) if uniforms else normal
+
+
+def _uniform(rng: np.random.Generator, uniforms: int, x: Array) -> Array:
+    """Numbers in (0, 1], (uniforms, b), in the type of x."""
+    return (1.0 - rng.random((uniforms, len(x)))).astype(x.dtype)
 
 
 def fill_standard_normal(rng: np.random.Generator, z: Array) -> None:
-    """Fresh N(0, 1) numbers into z (steps, b, d), step after step: the same ones however many at a time."""
+    """Fresh N(0, 1) numbers into z (steps, …), step after step: the same ones however many at a time."""
     if z.dtype == np.float32:
         _box_muller(rng, z.reshape(len(z), -1))
     elif z.dtype == np.float64:
