@@ -104,7 +104,8 @@ def taylor_rates(
             f"grad and direction must have a finite product, got {slopes[~np.isfinite(slopes)][0]}"
         )
     origin = _real_scalar(f(theta.copy()))
-    values = np.array([_real_scalar(f(point)) for point in points], wide)
+    values = np.array([_real_scalar(f(point)) for point in points])
+    values = values.astype(np.result_type(values, origin, wide), copy=False)
     remainder, floor = _remainders(values, origin, slopes, np.finfo(theta.dtype).eps)
     measurable = (remainder > floor)[1:]
     ratio = remainder[:-1] / np.where(measurable, remainder[1:], 1)
@@ -163,7 +164,7 @@ def _held(derivative: Array) -> Array:
 
 def _falling(steps: Any) -> Array:
     h = as_array(steps, "steps")
-    if h.ndim != 1 or h.size < 2 or not (np.diff(h) < 0).all() or h[-1] <= 0:
+    if h.ndim != 1 or h.size < 2 or not (h[1:] < h[:-1]).all() or h[-1] <= 0:
         raise ValueError(f"steps must be at least two falling positive numbers, got {steps!r}")
     return h
 
@@ -173,10 +174,10 @@ def _moved(theta: Array, step: Any, direction: Array) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         moved = (theta + step * direction).astype(theta.dtype)
     if not np.isfinite(moved).all():
-        raise ValueError(f"direction must keep theta + step * direction finite, got {moved} at step {step:g}")
+        raise ValueError(f"steps and direction must keep theta finite, got {moved} at step {step}")
     if (moved == theta).all():
         raise ValueError(
-            f"steps and direction must move theta in {theta.dtype}, got no difference at step {step:g}"
+            f"steps and direction must move theta in {theta.dtype}, got no difference at step {step}"
         )
     return moved
 
@@ -202,7 +203,7 @@ def _in_units(x: Array, exponent: int) -> Array:
 
 
 def _complex_scalar(value: Any) -> Any:
-    value = np.asarray(value)
+    value = as_array(value, "f(theta)", allow_complex=True, finite=False)
     if value.dtype.kind != "c":
         raise TypeError(f"f must return a complex number for a complex theta, got dtype {value.dtype}")
     if value.shape != () or not np.isfinite(value):
@@ -211,7 +212,7 @@ def _complex_scalar(value: Any) -> Any:
 
 
 def _complex_rows(value: Any, n: int) -> Array:
-    rows = np.asarray(value)
+    rows = as_array(value, "f(x)", allow_complex=True, finite=False)
     if rows.dtype.kind != "c":
         raise TypeError(f"f must return complex values for complex x, got dtype {rows.dtype}")
     if rows.ndim not in (1, 2) or len(rows) != n:

@@ -1,4 +1,4 @@
-"""Powers of two as units: numbers are scaled before they are squared, without a rounding error."""
+"""The range of floats: powers of two as units, so that squares stay within it, and the way into float64."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def exponents(x: Array, axis: Any = None) -> Any:
     is below 2^−1022 of the largest), so a result that follows the units of x has the same digits at every scale.
     """
     return np.frexp(np.abs(x).max(axis=axis, initial=0.0))[1]
+
+
+def as_float64(x: Array, name: str) -> Array:
+    """The real array x in float64, itself if it is; ValueError where a longdouble is beyond that range."""
+    with np.errstate(over="ignore", under="ignore"):
+        double = x.astype(np.float64, copy=False)
+    if not np.isfinite(double).all():
+        raise ValueError(f"{name} must be within the range of float64, got {x[~np.isfinite(double)].flat[0]}")
+    return double

@@ -147,7 +147,8 @@ def dequantise(x: Any, jitter: Any, *, rng: Any) -> Array:
         raise ValueError(f"jitter must be 0 or a number that {x.dtype} holds, got {jitter!r}")
     if not np.isfinite(noisy).all():
         raise ValueError(
-            f"x must be finite with the jitter added, in {x.dtype}, got x up to {np.abs(x).max():g}"
+            f"x and jitter must have finite sums in {x.dtype},"
+            f" got x up to {np.abs(x).max():g} and jitter up to {sd.max():g}"
         )
     return noisy
 
@@ -172,11 +173,13 @@ def comb_information(jitter: float, resolution: float, deviation: float) -> floa
     score can lower J_ISM by, relative to what the Gaussian does; see this module. For σ of half a step and more;
     below, further terms of the comb add to it. Raises ValueError where it is beyond the largest float.
     """
-    ripple = comb_ripple(jitter, resolution)
+    ripple, resolution = comb_ripple(jitter, resolution), as_positive(resolution, "resolution")
     steps = as_positive(deviation, "deviation") / resolution
     height = 2.0 * np.pi * ripple * steps
     if not height < 1e154:
-        raise ValueError(f"deviation must be a number of steps with a finite square, got {steps:.3g} steps")
+        raise ValueError(
+            f"deviation and resolution must have a quotient with a finite square, got {deviation}/{resolution}"
+        )
     return 0.5 * height * height  # eq-9.15
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._run.atomic import PathLike, as_path, atomic_write
 from .._run.borders import as_batch, as_count
+from .._run.scale import as_float64
 from ._columns import as_columns, choose
 from ._csv import is_header, parse
 
@@ -31,7 +32,7 @@ class Table:
     values: Array  # (n, d)
 
     def __post_init__(self) -> None:
-        values = np.array(as_batch(self.values, "values"), dtype=np.float64)  # (n, d), a copy
+        values = as_float64(as_batch(self.values, "values"), "values").copy()  # (n, d)
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "columns", as_columns(self.columns, values.shape[1]))

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._run.borders import Array, as_count, as_covariance, as_positive, as_shaped
-from .._run.scale import exponents
+from .._run.scale import as_float64, exponents
 
 
 class LangevinLaw(NamedTuple):
@@ -53,12 +53,12 @@ def langevin_law(mean: Any, cov: Any, mean0: Any, cov0: Any, step: float, n_step
     """
     eigenvalues, u = _spectrum(cov)  # (d,), (d, d)
     d = len(eigenvalues)
-    mean = as_shaped(mean, "mean", (d,)).astype(np.float64)
-    mean0 = as_shaped(mean0, "mean0", (d,)).astype(np.float64)
+    mean = as_float64(as_shaped(mean, "mean", (d,)), "mean")
+    mean0 = as_float64(as_shaped(mean0, "mean0", (d,)), "mean0")
     cov0 = _as_semidefinite(cov0, "cov0", d)
     step, n_steps = as_positive(step, "step"), as_count(n_steps, "n_steps", minimum=0)
     if n_steps == 0:
-        return LangevinLaw(mean0, 0.5 * cov0 + 0.5 * cov0.T)
+        return LangevinLaw(mean0.copy(), 0.5 * cov0 + 0.5 * cov0.T)
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         t, log_r = float(n_steps), _log_factor(step / eigenvalues)  # (d,)  log |r|
         r_t = np.where(step > eigenvalues, (-1.0) ** (n_steps % 2), 1.0) * np.exp(t * log_r)  # (d,)
@@ -121,7 +121,7 @@ def _why_not_finite(step: float, n_steps: int, eigenvalues: Array) -> str:
 
 def _spectrum(cov: Any) -> tuple[Array, Array]:
     """Eigenvalues (d,), ascending, and eigenvectors (d, d) of a positive definite covariance, in float64."""
-    eigenvalues, u = np.linalg.eigh(as_covariance(cov, "cov")[0].astype(np.float64))
+    eigenvalues, u = np.linalg.eigh(as_float64(as_covariance(cov, "cov")[0], "cov"))
     if not eigenvalues[0] > 0:  # so near to singular that rounding decides
         raise ValueError(f"cov must be positive definite, got smallest eigenvalue {eigenvalues[0]:.3g}")
     return eigenvalues, u
@@ -129,7 +129,7 @@ def _spectrum(cov: Any) -> tuple[Array, Array]:
 
 def _as_semidefinite(value: Any, name: str, d: int) -> Array:
     """A symmetric positive semidefinite (d, d) matrix, up to rounding."""
-    matrix = as_shaped(value, name, (d, d)).astype(np.float64)
+    matrix = as_float64(as_shaped(value, name, (d, d)), name)
     exponent = exponents(matrix)
     unit = np.ldexp(matrix, -exponent)  # within [-1, 1]: what follows cannot overflow
     rounding = 1e3 * np.finfo(np.float64).eps * np.abs(unit).max()
