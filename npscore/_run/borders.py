@@ -144,13 +144,15 @@ def _cholesky(array: Array, name: str) -> Array:
     Row and column i are first divided by a power of two near √aᵢᵢ, exactly: no product on the way leaves the range.
     """
     exponent = np.frexp(np.abs(np.diag(array)))[1] // 2  # (d,)
+    if np.abs(exponent).max() > 540:
+        raise ValueError(f"{name} must be within the range of float64, got {np.abs(array).max()} at most")
     try:
         with np.errstate(over="raise", under="ignore"):
             unit = np.ldexp(array, -(exponent[:, None] + exponent))  # (d, d)
         factor = np.linalg.cholesky(unit if array.dtype == np.float32 else unit.astype(np.float64))
     except (np.linalg.LinAlgError, FloatingPointError) as error:
         scale = np.abs(array).max() or 1.0
-        smallest = float(np.linalg.eigvalsh((array / scale).astype(np.float64))[0] * scale)
+        smallest = float(np.linalg.eigvalsh((array / scale).astype(np.float64))[0]) * float(scale)
         raise ValueError(
             f"{name} must be positive definite, got smallest eigenvalue {smallest:.3g}"
         ) from error
