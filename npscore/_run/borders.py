@@ -14,7 +14,8 @@ import math
 import numbers
 import re
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import numpy as np
@@ -186,6 +187,22 @@ def as_number(
     if not inside:
         raise ValueError(f"{name} must be {expected()}, got {number!r}")
     return number
+
+
+@contextmanager
+def within_range(name: str, results: str) -> Iterator[None]:
+    """What is computed in this block from good arguments may still leave the range of floats: one ValueError then.
+
+    ``name`` is the argument that is to blame, ``results`` what has no number. Also a decorator. NumPy's own
+    handling of such errors is left as it is outside.
+    """
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            yield
+    except (FloatingPointError, OverflowError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{name} must be of a size at which {results} can be computed in floats, got {error}: rescale"
+        ) from error
 
 
 def as_positive(value: Any, name: str) -> float:

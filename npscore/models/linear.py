@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._run.borders import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights
+from .._run.borders import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights, within_range
 from .base import Array, Pullback
 from .layers import LayeredScore
 
@@ -33,6 +33,7 @@ class LinearScore(LayeredScore):
         super().__init__([(A, b)])
 
     @classmethod
+    @within_range("mean and cov", "the inverse of cov, and its product with mean,")
     def from_gaussian(cls, mean: Any, cov: Any) -> LinearScore:
         """The score of N(m, S): A = -S⁻¹, b = S⁻¹ m.
 
@@ -44,6 +45,7 @@ class LinearScore(LayeredScore):
         return cls(-precision, precision @ mean)  # eq-3.3
 
     @classmethod
+    @within_range("x and weights", "the covariance and its inverse")
     def fit(cls, x: Any, weights: Any = None) -> LinearScore:
         """The exact minimiser of the empirical ISM loss: the score of the maximum-likelihood Gaussian.
 

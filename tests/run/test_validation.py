@@ -255,6 +255,25 @@ def test_a_foreign_array_that_refuses_in_its_own_way_is_a_type_error():
         v.as_array(Tensor(), "x")
 
 
+def test_a_result_beyond_floats_is_one_error_that_names_the_argument():
+    @v.within_range("x", "its square")
+    def square(x):
+        return np.asarray(x) ** 2
+
+    assert square(3.0) == 9.0 and square(1e-300) == 0.0  # underflow is no error
+    message = r"^x must be of a size at which its square can be computed in floats, got overflow .*: rescale$"
+    for _ in range(2):  # a decorator serves more than one call
+        with pytest.raises(ValueError, match=message):
+            square(1e200)
+    with pytest.raises(ValueError, match="x must be of a size"), v.within_range("x", "1/x"):
+        np.log(np.zeros(1))
+    with pytest.raises(ValueError, match="x must be of a size"), v.within_range("x", "1/x"):
+        raise ZeroDivisionError("float division by zero")
+    with pytest.raises(KeyError), v.within_range("x", "anything"):
+        raise KeyError("another")
+    assert np.geterr()["over"] == "warn"
+
+
 def test_a_picture_is_short_and_never_raises():
     class Odd:
         def __repr__(self):
