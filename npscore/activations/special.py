@@ -74,12 +74,15 @@ def cube_limit(dtype: np.dtype) -> np.floating:
 def exp_minus_product(b: float, a: Array) -> Array:
     """exp(−b a) for b > 0 and Re a ≥ 0, with a relative error that does not grow with b a.
 
-    Rounding x = b a costs x·eps/2 in exp(−x): 300 units in the last place at x = 700. So split b = b₁ + b₂ and
-    a = a₁ + a₂ with b₁, a₁ of half the digits: b₁a₁ is exact and the rest is small,
-    exp(−b a) = exp(−b₁a₁) exp(−(b₂a₁ + b a₂)). Needs b a no larger than about `exp_limit`.
+    Rounding x = b a costs x·eps/2 in exp(−x): 300 units in the last place at x = 700. So b is taken as 1 ≤ b < 2, its
+    power of two given to a, which is exact, and split b = b₁ + b₂ and a = a₁ + a₂ with b₁, a₁ of half the digits:
+    b₁a₁ is exact and the rest is small, exp(−b a) = exp(−b₁a₁) exp(−(b₂a₁ + b a₂)). Needs b a no larger than
+    about `exp_limit`, and b within the range of a's type.
     """
-    if math.frexp(b)[0] == 0.5:  # a power of two: b a is exact as it is
-        return np.exp(-b * a)
+    mantissa, exponent = math.frexp(b)
+    b, a = 2.0 * mantissa, a * np.ldexp(a.real.dtype.type(1), exponent - 1)
+    if b == 1.0:  # b a is exact as it is
+        return np.exp(-a)
     a1 = _leading_half(a.real)
     b1 = float(_leading_half(a1.dtype.type(b)))
     return np.exp((b1 - b) * a1 - b * (a - a1)) * np.exp(-b1 * a1)

@@ -90,6 +90,34 @@ def test_softplus_is_accurate_at_every_beta(beta, fractions, dtype):
         assert worst("softplus", order, z, computed, beta) < BOUND
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).maxexp < 2000, reason="longdouble has float64's range here")
+@pytest.mark.parametrize("beta", [1.0, 2.7])
+@pytest.mark.parametrize(
+    ("dtype", "powers"),
+    [
+        (np.float32, (-300, -140, -100, -60, 9, 13, 60, 90, 115, 127, 300)),
+        (np.float64, (-1022, -1000, -400, 9, 13, 400, 990, 1022)),
+        (np.complex64, (-110, 110)),
+        (np.complex128, (-1000, 1000)),
+    ],
+)
+def test_softplus_at_any_power_of_two_of_beta_is_the_same_function_rescaled(dtype, powers, beta):
+    """φ_{cβ}(z) = φ_β(cz)/c, and its derivatives with c⁰, c, c²: exact for c = 2^k, to the ends of every range."""
+    real = np.finfo(dtype).dtype.type
+    info, a = np.finfo(dtype), np.array([-200, -80, -3, -1, -0.1, 0, 0.1, 1, 3, 50, 200], np.longdouble)
+    for k in powers:
+        with np.errstate(over="ignore", under="ignore"):
+            z = np.ldexp(a, -k).astype(real)
+            z = z[np.isfinite(z) & ((np.abs(z) > info.tiny) | (z == 0))]
+            jet = softplus(math.ldexp(beta, k)).jet(z.astype(dtype), 3)
+            exact = softplus(beta).jet(np.ldexp(z.astype(np.longdouble), k), 3)
+            for value, reference, power in zip(jet, exact, (-k, 0, k, 2 * k)):
+                expected = np.ldexp(reference, power).astype(real)
+                atol = 4.0 ** min(max(k, 0), 13) * info.smallest_subnormal  # e^{−βa} may be subnormal
+                np.testing.assert_allclose(value.real, expected, rtol=BOUND * info.eps, atol=atol)
+        assert z.size > 0
+
+
 @pytest.mark.parametrize("z", [1e22, -1e300])
 def test_sin_of_huge_arguments(z):
     for order, computed in enumerate(get("sin").jet(np.array([z]), 3)):
@@ -335,6 +363,18 @@ def test_a_name_is_a_spec(name):
     assert get(activation.spec()) == activation and get(activation) is activation
     assert pickle.loads(pickle.dumps(activation)) == activation
     assert activation == Activation(name) and activation != get("cube" if name != "cube" else "sin")
+
+
+@pytest.mark.parametrize(
+    "spec", ["tanh" + " " * 10**6 + "x", "tanh(" + " " * 10**6, " " * 10**6, "tanh" + " " * 10**6]
+)
+def test_a_long_spec_is_read_in_one_pass(spec):
+    """A pattern that tried every way to share the spaces out would take hours."""
+    if spec.strip() == "tanh":
+        assert get(spec) == get("tanh")
+    else:
+        with pytest.raises(ValueError, match="activation must be one of tanh"):
+            get(spec)
 
 
 def test_specs_are_read_leniently_and_written_canonically():
