@@ -24,6 +24,7 @@ STREAMS = "samplers/test_langevin_noise.py::test_blocks_and_streams_are_those_th
 WORDS = "samplers/test_langevin_noise.py::test_float32_numbers_have_the_radius_and_the_angle_of_their_words[300-784]"
 NORMAL = "samplers/test_langevin_noise.py::test_float32_numbers_are_normal_and_independent[0]"
 CHAINS = "samplers/test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
+TEXT = "test_derivations.py::test_every_block_runs"
 THEOREM = "objectives/test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
 
 
@@ -176,6 +177,20 @@ MISTAKES = [
         "targets/student_t.py",
         ("Student's t: nu for nu + d", "(self.df + self.d, x) * (pull", "(self.df, x) * (pull",
          f"{SCORES}[StudentT, d=2]"),
+    ),
+    *_table(
+        "targets/truncated.py",
+        ("every proposal accepted", "<= -0.5 * (proposal - gap) ** 2", "<= 0", f"{TEXT}[01-score]"),
+    ),
+    *_table(
+        "targets/quadrature.py",
+        ("Gauss-Legendre's weights without the square", "np.cos(theta), 1 / _legendre(order, theta)[1] ** 2",
+         "np.cos(theta), 1 / np.abs(_legendre(order, theta)[1])", f"{TEXT}[01-score]"),
+    ),
+    *_table(
+        "activations/special.py",
+        ("erfc without the pole that the shifted line crosses", "* total + 2.0 * e / (1.0 + e)", "* total",
+         f"{TEXT}[06-activations]"),
     ),
     *_table(
         "samplers/langevin.py",
