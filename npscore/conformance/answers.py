@@ -17,6 +17,7 @@ import numpy as np
 from .untrusted import printable, shown
 
 Array = np.ndarray
+Answer = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]
 HEX = re.compile(r"[+-]?0x", re.IGNORECASE)
 #: What the conversion to an array raises: Warning for ragged lists before NumPy 1.24, RecursionError for endless ones.
@@ -51,7 +52,7 @@ class AnswerError(ValueError):
     """An answer whose names, shapes or values cannot be what the case asks for."""
 
 
-def answer_of(case: Any, result: Any) -> dict[str, Array]:
+def answer_of(case: Any, result: Any) -> Answer:
     """The answer in ``result``: a mapping of names to arrays or numbers, checked against the case's outputs.
 
     ``result`` may be a mapping or a NamedTuple (such as ``LossGrad``), or one number or array where the case has
@@ -65,7 +66,7 @@ def answer_of(case: Any, result: Any) -> dict[str, Array]:
     shapes = output_shapes(case)
     if not shapes:
         return {}  # a case of the family ``invalid``: there is nothing that would be right
-    answer: dict[str, Array] = {}
+    answer: Answer = {}
     for name, value in _named(result, shapes).items():
         if value is None:
             continue
@@ -135,7 +136,7 @@ def _gradient(grad: Any, shapes: Shapes) -> dict[str, Any]:
     return _split(as_numbers(grad, "grad"), names, shapes)
 
 
-def _split(flat: Array, names: list[str], shapes: Shapes) -> dict[str, Array]:
+def _split(flat: Array, names: list[str], shapes: Shapes) -> Answer:
     sizes = [math.prod(shapes[name]) for name in names]
     if flat.shape != (sum(sizes),):
         raise AnswerError(f"grad must have shape {(sum(sizes),)} in one vector, got shape {flat.shape}")

@@ -17,10 +17,10 @@ from .._run.borders import as_callable
 from .._run.progress import Progress
 from .answers import AnswerError, Array, Errored, Skipped, answer_of
 from .cases import Case
-from .digits import PASS, CaseGrade, correct_digits, grade_case
+from .digits import PASS, CaseGrade, as_dtype, correct_digits, grade_case
 from .grading import Report, grade
 from .protocol import Outcome
-from .selection import Selection, as_dtype, not_asked, operations, select
+from .selection import Selection, not_asked, operations, select
 
 Function = Callable[["Question"], Any]
 

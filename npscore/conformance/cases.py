@@ -18,6 +18,8 @@ from .._run.borders import as_choice
 
 Array = np.ndarray
 DIRECTORY = resources.files(__package__) / "v1"
+#: The keys of a case that hold its answer, or would give it away.
+ANSWER_KEYS = ("output", "error", "certified")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Case:
 
     def to_json(self, with_output: bool = False) -> dict[str, Any]:
         """As in the file; without what is expected and how it was certified, unless asked for."""
-        hidden = () if with_output else ("output", "error", "certified")
+        hidden = () if with_output else ANSWER_KEYS
         return {name: value for name, value in self.record.items() if name not in hidden}
 
     def inputs(self, dtype: Any = np.float64) -> dict[str, Array]:

@@ -14,8 +14,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from .answers import Array
-from .digits import Answer, CaseGrade
+from .answers import Answer, Array
+from .digits import CaseGrade
 from .matching import BETTER, SLACK, Failure, Predictions, Target, best_scale, judged, size_of
 from .mistakes import NETWORK, Mistake, for_operation
 

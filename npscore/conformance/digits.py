@@ -12,9 +12,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from .answers import Array, Errored, Skipped
-
-Answer = dict[str, Array]
+from .._run.borders import as_choice
+from .answers import Answer, Array, Errored, Skipped
 
 #: no more digits than the type holds
 CAP = {"float64": 16.0, "float32": 7.2}
@@ -60,11 +59,9 @@ class CaseGrade:
 
 
 def as_dtype(dtype: Any) -> str:
-    """ "float64" or "float32"; ValueError for anything else."""
-    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in CAP:
-        raise ValueError(f"dtype must be one of {', '.join(CAP)}, got {dtype!r}")
-    return name
+    """ "float64" or "float32", from the name, a NumPy dtype, or a framework's (``torch.float32``)."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", str(dtype))
+    return as_choice(name.rpartition(".")[2], "dtype", tuple(CAP))
 
 
 def correct_digits(yours: Any, certified: Any, scale: Any, dtype: str) -> Array:

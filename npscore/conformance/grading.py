@@ -15,9 +15,9 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .answers import Errored, Skipped
+from .answers import Answer, Errored, Skipped
 from .diagnosis import Finding, Unknown, describe_unknown, diagnose
-from .digits import GOLD, PASS, Answer, CaseGrade, as_dtype, block_digits, grade_case
+from .digits import GOLD, PASS, CaseGrade, as_dtype, block_digits, grade_case
 from .matching import Failure, Predictions
 from .mistakes import CATALOGUE
 from .report import Report

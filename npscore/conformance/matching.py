@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .answers import Array
-from .digits import CAP, PASS, Answer, CaseGrade
-from .mistakes import Decoded, Mistake, Plain
+from .answers import Answer, Array
+from .digits import CAP, PASS, CaseGrade
+from .mistakes import Decoded, Mistake, Plain, size
 
 BETTER = 2.0  # digits, than any other entry
 SLACK = 1.0  # digits, below the threshold for passing
@@ -115,11 +115,8 @@ def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> flo
 
 def size_of(case: Any) -> tuple[int, int]:
     """(n, d); n is 1 where there are no rows."""
-    inputs = case.inputs("float64")
-    for name in ("x", "x0"):
-        if name in inputs and inputs[name].ndim == 2:
-            return inputs[name].shape
-    return 1, int(case.model.get("d", 1))
+    n, d = size(case)
+    return n or 1, d
 
 
 @np.errstate(all="ignore")

@@ -19,7 +19,6 @@ from .protocol import (
     encode,
     looks_like_a_message,
     outcome_of,
-    question,
     run_message,
     start_message,
 )
@@ -51,7 +50,7 @@ def export(folder: PathLike, cases: Sequence[Any], dtype: str = "float64") -> li
     with atomic_write(folder / "cases.json") as file:
         head = {"format": "npscore-conformance", "version": 1, "dtype": dtype}
         file.write(json.dumps(head)[:-1].encode() + b', "cases": [\n')
-        file.write(b",\n".join(encode(question(case)).rstrip() for case in asked) + b"\n]}\n")
+        file.write(b",\n".join(encode(case.to_json()).rstrip() for case in asked) + b"\n]}\n")
     shutil.copy(HERE / "v1" / "GUIDE.md", folder)
     shutil.copytree(HERE / "adapters", folder / "adapters", ignore=shutil.ignore_patterns("__*"))
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
-from .._run.borders import as_choice
 from .answers import Skipped
 from .cases import families, load
 
-DTYPES = ("float64", "float32")
 Selection = Union[str, Iterable[str]]
 
 
@@ -39,12 +37,6 @@ def not_asked(case: Any, dtype: str) -> Optional[Skipped]:
     if dtype == "float32" and "not-float32" in case.flags:
         return Skipped("its numbers lie outside float32's normal range")
     return None
-
-
-def as_dtype(dtype: Any) -> str:
-    """ "float64" or "float32", from the name, a NumPy dtype, or a framework's (``torch.float32``)."""
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", str(dtype))
-    return as_choice(name.rpartition(".")[2], "dtype", DTYPES)
 
 
 def _labels(case: Any) -> set[str]:

@@ -21,7 +21,8 @@ def test_npscore_passes_all_cases_and_is_gold_on_nearly_all(dtype):
     graded = [case for case in report.cases if case.status == "graded"]
     assert sum(case.gold for case in graded) >= GOLD * len(graded), report.text()
     left = {case.operation for case in report.cases} - {case.operation for case in graded}
-    assert not left and len(graded) >= 0.9 * len(select("all"))
+    asked = [case for case in select("all") if dtype == "float64" or "not-float32" not in case.flags]
+    assert not left and len(graded) == len(asked)
 
 
 def test_npscore_refuses_every_invalid_input():

@@ -14,7 +14,6 @@ ONE_DIMENSIONAL = {
     "uniform": (targets.Uniform, "low", "high"),
     "truncated_gaussian": (targets.TruncatedGaussian, "loc", "scale", "low", "high"),
 }
-ORDER = 100  # of the quadrature for the theorem's constant
 
 
 def activation_of(case):
@@ -109,25 +108,42 @@ def population(case):
 
 
 def theorem_constant(case):
-    """By quadrature, where the dimension is small enough for it."""
-    p = density_of(case)
-    if p.d > 3 or (p.d > 2 and case.model["density"] != "gaussian"):
-        return None
-    x, weights = p.quadrature(ORDER if p.d < 3 else 60)
-    return {"constant": -0.5 * weights @ (p.score(x) ** 2).sum(axis=1)}
+    """−½ E‖∇log p‖²."""
+    return {"constant": -0.5 * fisher(density_of(case))}
 
 
-def chain(case):
-    score = (model_of if case.model["kind"] == "mlp" else density_of)(case).score
+def fisher(p):
+    """E‖∇log p‖²: in closed form where there is one, for a product by its factors, else by quadrature."""
+    if isinstance(p, targets.Gaussian):
+        return np.trace(p.precision)
+    if isinstance(p, targets.StudentT):
+        return np.trace(np.linalg.inv(p.scale_matrix)) * (p.df + p.d) / (p.df + p.d + 2)
+    if isinstance(p, targets.Product):
+        return sum(fisher(factor) for factor in p.factors)
+    x, weights = p.quadrature(200 if p.d == 1 else 100)
+    return weights @ (p.score(x) ** 2).sum(axis=1)
+
+
+def gradient_ascent(case):
+    score = score_of(case)
     x, step = case["x0"], float(case["step"])
-    for t in range(case.n_steps):
-        langevin = case.operation == "langevin"
-        x = (
-            ns.langevin_step(score, x, step, case["z"][t])
-            if langevin
-            else gradient_ascent_step(score, x, step)
-        )
+    for _ in range(case.n_steps):
+        x = gradient_ascent_step(score, x, step)
+    whole = ns.gradient_ascent(score, case["x0"], step=step, n_steps=case.n_steps, tol=0)
+    assert np.array_equal(whole.x, x)
     return {"x": x}
+
+
+def langevin(case):
+    score, x = score_of(case), case["x0"]
+    for z in case["z"]:
+        x = ns.langevin_step(score, x, float(case["step"]), z)
+    return {"x": x}
+
+
+def score_of(case):
+    """The score that the chains of a case follow: of a network or of a density."""
+    return (model_of if case.model["kind"] == "mlp" else density_of)(case).score
 
 
 def law(case):
@@ -139,7 +155,8 @@ FUNCTIONS = {
     **{"esm": esm, "ism": ism, "ssm": ssm, "ssm_vr": ssm_vr, "dsm": dsm, "activation": activation},
     **dict.fromkeys(("density", "smoothed_density"), density),
     **dict.fromkeys(("population_esm", "population_ism", "population_dsm"), population),
-    **dict.fromkeys(("gradient_ascent", "langevin"), chain),
+    "gradient_ascent": gradient_ascent,
+    "langevin": langevin,
     "theorem_constant": theorem_constant,
     "langevin_law": law,
     "stationary_covariance": lambda case: stationary_covariance(case["cov"], float(case["step"])),

@@ -22,7 +22,7 @@ from . import (
     reductions,
     samplers,
 )
-from .base import NETWORK, RIGHT, Answer, Decoded, Mistake
+from .base import NETWORK, RIGHT, Answer, Decoded, Mistake, size
 from .faulty_loss import Plain
 
 #: in the order of v1/mistakes.json
@@ -72,4 +72,5 @@ __all__ = [
     "Plain",
     "catalogue_json",
     "for_operation",
+    "size",
 ]

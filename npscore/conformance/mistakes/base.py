@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
-Array = np.ndarray
-Answer = dict[str, Array]
+from ..answers import Answer, Array
+
 Predict = Callable[[Any], Answer]
 
 NETWORK = ("esm", "ism", "ssm", "ssm_vr", "dsm")
@@ -162,6 +162,15 @@ def changed(case: Any, answer: Answer, digits: float = 13.0) -> Answer:
         if not (np.abs(value - certified[name]) <= bound).all():
             return answer
     return {}
+
+
+def size(case: Any) -> tuple[Optional[int], int]:
+    """(n, d) of a case: rows and coordinates; n is None where there are no rows."""
+    inputs = case.inputs("float64")
+    for name in ("x", "x0"):
+        if name in inputs:
+            return inputs[name].shape[0], inputs[name].shape[-1]
+    return None, int(case.model.get("d", 1))
 
 
 def signed(**signs: float) -> Predict:

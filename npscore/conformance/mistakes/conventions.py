@@ -7,9 +7,9 @@ where somebody else's learning rate, or a comparison of losses, is taken over wi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
-from .base import NETWORK, Answer, Mistake, Predict, changed, entry
+from .base import NETWORK, Answer, Mistake, Predict, changed, entry, size
 from .faulty_loss import Terms, objective, right
 
 Factor = Callable[[int, int], float]
@@ -30,15 +30,6 @@ def scaled(factor: Factor, rows: bool) -> Predict:
         return changed(case, {name: c * expected[name] for name in names})
 
     return predict
-
-
-def size(case: Any) -> tuple[Optional[int], int]:
-    """(n, d) of a case; n is None where there are no rows."""
-    inputs = case.inputs("float64")
-    for name in ("x", "x0"):
-        if name in inputs:
-            return inputs[name].shape[0], inputs[name].shape[-1]
-    return None, case.model.get("d", 1)
 
 
 def sigma_weighted(factor: Factor) -> Predict:

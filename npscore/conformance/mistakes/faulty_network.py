@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import activations
 from .base import Array
+from .targets import activation_of
 
 Jets = Callable[[Array], tuple[Array, ...]]
 
@@ -37,9 +37,7 @@ NO_FAULTS = Faults()
 
 def jets_of(case: Any, arrays: dict[str, Array]) -> Jets:
     """(φ, φ′, φ″) of the case's activation."""
-    name = case.model["activation"]
-    beta = {"softplus": (("beta", float(arrays.get("beta", 1.0))),)}
-    activation = activations.Activation(name, beta.get(name, ()))
+    activation = activation_of(case, arrays)
     return lambda z: activation.jet(z, 2)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ... import targets
 from .base import Answer, Array, Predict, changed, entry, for_density
+from .densities import LOG_2PI
 from .targets import FACTORS, factor
 
 Parts = dict[str, Array]
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 def _product(change: Callable[[str, dict[str, float], Array], Parts]) -> Predict:

@@ -22,14 +22,15 @@ def target(case: Any) -> Any:
     """The density with the case's parameters, smoothed where the operation says so; or the network, for its score."""
     arrays = case.inputs("float64")
     if case.model["kind"] == "mlp":
-        name = case.model["activation"]
-        softplus = name == "softplus"
-        return MLP(
-            case.layers("float64"),
-            activation=activations.softplus(float(arrays["beta"])) if softplus else name,
-        )
+        return MLP(case.layers("float64"), activation=activation_of(case, arrays))
     p = unsmoothed(case.model, arrays)
     return p.smoothed(float(arrays["sigma"])) if case.operation == "smoothed_density" else p
+
+
+def activation_of(case: Any, arrays: dict[str, Array]) -> activations.Activation:
+    """The activation of a case, softplus with its β."""
+    name = case.model["activation"]
+    return activations.softplus(float(arrays["beta"])) if name == "softplus" else activations.get(name)
 
 
 def unsmoothed(model: dict[str, Any], arrays: dict[str, Array]) -> targets.Target:
