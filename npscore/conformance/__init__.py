@@ -1,4 +1,4 @@
-"""The conformance suite: certified numbers that other implementations are checked against, and the name of the mistake.
+"""The conformance suite: certified numbers to check other implementations against, and a diagnosis of what is wrong.
 
     from npscore.conformance import check
 
@@ -24,7 +24,7 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Only what is asked for is imported, when it is asked for."""
+    """A public name, whose module is imported when it is first asked for."""
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

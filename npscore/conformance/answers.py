@@ -1,4 +1,4 @@
-"""What an implementation gave back for a case, as one flat dictionary of float64 arrays.
+"""What an implementation answered to a case, as one flat dictionary of float64 arrays.
 
 An *answer* is {"loss": (), "per_sample": (n,), "score": (n, d), "grad.W1": (h, d), …}: any part of the case's
 outputs, named and shaped as in the case files. Where there is none, ``Skipped`` or ``Errored`` says why.
@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -20,13 +20,14 @@ Array = np.ndarray
 Answer = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]
 HEX = re.compile(r"[+-]?0x", re.IGNORECASE)
-#: What the conversion to an array raises: Warning for ragged lists before NumPy 1.24, RecursionError for endless ones.
+#: What the conversion to an array raises: Warning for rows of unequal length before NumPy 1.24, RecursionError for a
+#: list that contains itself.
 NOT_NUMBERS = (TypeError, ValueError, OverflowError, RecursionError, Warning)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """The implementation does not do this case, and says so: nothing to grade. ``reason`` is made printable."""
+    """The implementation said that it does not do this case. ``reason`` is made printable."""
 
     reason: str
 
@@ -36,9 +37,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Errored:
-    """No usable answer. ``refused``: the implementation itself reported an error (right for invalid input).
+    """There is no usable answer. ``refused``: the implementation itself reported an error (right for invalid input).
 
-    Not refused are a crash, a time limit, and an answer of the wrong names or shapes. ``reason`` is made printable.
+    Not refused are a crash, an exceeded time limit, and an answer of the wrong names or shapes. ``reason`` is made
+    printable.
     """
 
     reason: str
@@ -46,6 +48,9 @@ class Errored:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", printable(self.reason))
+
+
+Outcome = Union[Answer, Skipped, Errored]
 
 
 class AnswerError(ValueError):
@@ -59,7 +64,7 @@ def answer_of(case: Any, result: Any) -> Answer:
     a ``loss`` or a single output. ``grad`` may be a mapping {"W1": …}, a sequence of pairs (W, b), or one flat
     vector W1, b1, W2, b2, …; "grad.W1" works too. Arrays may be NumPy's, PyTorch's or JAX's, nested lists,
     or flat lists of as many numbers; numbers may be text: decimal, hexadecimal ("0x1.8p+0"), "nan", "inf".
-    NaN and infinities pass: they are wrong digits, not a wrong form. Entries that are None are left out.
+    NaN and infinities are accepted here and have no correct digits later. Entries that are None are left out.
 
     Raises AnswerError for an unknown name, a wrong shape, or what is not a real number.
     """
@@ -148,7 +153,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _to_host(value: Any) -> Any:
-    """A foreign tensor as something NumPy takes: out of its graph, off its device."""
+    """A tensor of another framework as something NumPy takes: detached from its graph and on the host."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         return value.double().numpy() if value.is_floating_point() else value.numpy()

@@ -1,9 +1,9 @@
-"""Checking functions of this Python process against the certified cases, or one test per case under pytest.
+"""Python functions checked against the certified cases: all at once, or as one test per case under pytest.
 
     report = check({"dsm": my_dsm}, dtype="float32")      # my_dsm(case) -> {"loss": …, "grad": …}
     print(report.text())
 
-What a function is given is a ``Question``: the inputs, exact in the dtype asked for, and nothing of the answer.
+A function is given a ``Question``: the inputs, exact in the dtype asked for, and nothing of the answer.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ import numpy as np
 
 from .._run.borders import as_callable
 from .._run.progress import Progress
-from .answers import AnswerError, Array, Errored, Skipped, answer_of
+from .answers import AnswerError, Array, Errored, Outcome, Skipped, answer_of
 from .cases import Case
 from .digits import PASS, CaseGrade, as_dtype, correct_digits, grade_case
 from .grading import Report, grade
-from .protocol import Outcome
 from .selection import Selection, not_asked, operations, select
 
 Function = Callable[["Question"], Any]
 
 
 class Skip(Exception):
-    """Raised by a function under test for a case that it does not do; the message says why."""
+    """A function under test raises it for a case that it does not do; the message says why."""
 
 
 class Question:
-    """One case as an implementation sees it: ``case["x"]`` is an input array in the dtype asked for.
+    """One case without its answer: ``case["x"]`` is an input array in the dtype asked for.
 
     ``id``, ``family``, ``operation``, ``title``, ``model``, ``convention``, ``flags`` and ``dtype`` say what it is;
-    GUIDE.md lists the inputs of each operation. Every array is the caller's own: it may be written to.
+    GUIDE.md lists the inputs of each operation. Every array is a copy that may be written to.
     """
 
     def __init__(self, case: Case, dtype: str):
@@ -86,7 +85,7 @@ def check(
     declared: Optional[Mapping[str, Any]] = None,
     progress: Optional[bool] = None,
 ) -> Report:
-    """Put every certified case of the operations named in ``functions`` to them and grade what comes back.
+    """Call each function with the certified cases of its operation, and grade the answers.
 
     ``functions`` maps operations ("esm", "ism", "ssm", "ssm_vr", "dsm", "langevin", …) to functions of a ``Question``;
     each returns any part of the case's outputs: {"loss": …, "grad": …}, see ``answer_of`` for the forms. None, ``Skip``
@@ -95,7 +94,7 @@ def check(
     must be refused by an exception, is asked only where it is named ("all,invalid").
     ``declared`` maps operations, or "*", to conventions that differ on purpose: {"dsm": "twice"}. Returns a ``Report``.
 
-    Raises ValueError for an unknown operation, dtype or case, TypeError for functions that are none.
+    Raises ValueError for an unknown operation, dtype or case, TypeError for functions that are not callable.
     """
     dtype = as_dtype(dtype)
     chosen = select(cases)
@@ -139,7 +138,7 @@ def _ask(function: Function, case: Case, dtype: str) -> Outcome:
         result = function(Question(case, dtype))
     except (Skip, NotImplementedError) as reason:
         return Skipped(str(reason) or "the function skipped it")
-    except Exception as error:  # whatever the function under test raises is its answer
+    except Exception as error:  # an exception of any kind is an error of this case only
         return Errored(f"{type(error).__name__}: {error}", refused=True)
     if result is None:
         return Skipped("the function returned None")
@@ -166,7 +165,7 @@ def _known(names: Iterable[str]) -> None:
 
 
 def _complaint(case: Case, answer: dict[str, Array], grade: CaseGrade, dtype: str) -> str:
-    """What an assertion says: the case, then one line for each part that was given."""
+    """The message of a failed assertion: the case, then one line for each block of the answer."""
     about = ", ".join(f"{key} {value}" for key, value in case.convention.items())
     return "\n".join(
         [

@@ -1,6 +1,6 @@
-"""The certified cases as they are in v1/*.json, decoded: inputs exactly, in any floating type, and certified outputs.
+"""The certified cases of v1/*.json: inputs, exact in any floating type, and certified outputs.
 
-v1/GUIDE.md says what every entry means; tests/oracle made them.
+v1/GUIDE.md says what every entry means; tests/oracle generates them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ANSWER_KEYS = ("output", "error", "certified")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One case: what to compute, from which inputs, and what comes out.
+    """One case: what to compute, from which inputs, and the certified outputs.
 
-    ``inputs()``, ``expected()`` and ``scale()`` make new arrays at each call, so that nobody can spoil them for
-    another. The fields are those of the file; ``error`` is None but in family ``invalid``, which has no outputs.
+    ``inputs()``, ``expected()`` and ``scale()`` make new arrays at each call, so that a caller may write to them. The
+    fields are those of the file; ``error`` is None except in family ``invalid``, which has no outputs.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Case:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Case:
-        """The case of a record as in the files."""
+        """The case that a record of the files describes."""
         names = ("id", "family", "operation", "title", "model", "convention", "difficulty")
         return cls(
             **{name: record[name] for name in names},
@@ -57,7 +57,7 @@ class Case:
         )
 
     def to_json(self, with_output: bool = False) -> dict[str, Any]:
-        """As in the file; without what is expected and how it was certified, unless asked for."""
+        """The record of the file; its expected output, error and certificate only where asked for."""
         hidden = () if with_output else ANSWER_KEYS
         return {name: value for name, value in self.record.items() if name not in hidden}
 

@@ -1,9 +1,9 @@
-"""From wrong numbers to the name of the mistake.
+"""The diagnosis: which known mistake explains the wrong numbers.
 
-Every entry of the catalogue predicts, for each failing case, what somebody who made it would answer. An
-entry *explains* a case where its prediction has the answer's digits; it is named where it explains at least three
-cases two digits better than any other. Entries that the answers cannot tell apart are named together. What one
-entry leaves unexplained goes to the next.
+Every entry of the catalogue predicts, for each failing case, the answer of an implementation with that mistake. An
+entry *explains* a case where its prediction agrees with the answer to the digits wanted. It is named where it explains
+at least three cases two digits better than any other; entries that the answers cannot tell apart are named together.
+The diagnosis continues with the cases that no named entry explains.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 
 from .answers import Answer, Array
 from .digits import CaseGrade
-from .matching import BETTER, SLACK, Failure, Predictions, Target, best_scale, judged, size_of
+from .matching import BETTER, SLACK, Criterion, Failure, Predictions, best_scale, judged, size_of
 from .mistakes import NETWORK, Mistake, for_operation
 
-CASES = 3  # an entry must explain so many
+CASES = 3  # an entry must explain at least so many
 
 Factor = Callable[[int, int], float]
-#: constants that are recognised, as functions of n and d
+#: The constants that are recognised, as functions of n and d.
 FACTORS: dict[str, Factor] = {
     "2": lambda n, d: 2.0,
     "1/2": lambda n, d: 0.5,
@@ -45,17 +45,17 @@ FACTORS: dict[str, Factor] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What was named: one entry, or several that agree on all answers; ``factor`` is a constant on top of it."""
+    """A diagnosis: one entry, or several that agree on all answers; ``factor`` is a constant that multiplies them."""
 
     mistakes: tuple[Mistake, ...]
     cases: tuple[str, ...]
     digits: float  # the worst agreement over those cases
     factor: str = ""
-    ignoring: bool = False  # sample weights and σ² weighting, on top of it
+    ignoring: bool = False  # whether sample weights and σ² weighting are ignored as well
 
     @property
     def convention(self) -> bool:
-        """Whether all the entries are conventions, not mistakes."""
+        """Whether all its entries are conventions, not mistakes."""
         return not self.ignoring and all(mistake.kind == "convention" for mistake in self.mistakes)
 
     @property
@@ -64,7 +64,7 @@ class Finding:
 
 
 class Unknown(NamedTuple):
-    """What can be said of failures that nothing explains."""
+    """A description of failures that no entry explains."""
 
     cases: tuple[str, ...]
     scale: float  # of least squares: yours ≈ scale · certified
@@ -78,15 +78,18 @@ class Unknown(NamedTuple):
 def diagnose(
     operation: str, failures: Sequence[Failure], dtype: str, predictions: Optional[Predictions] = None
 ) -> tuple[tuple[Finding, ...], tuple[Failure, ...]]:
-    """(findings, failures that none of them explains): entry by entry, then (for losses) entries times a constant,
-    then both with the case's sample weights and weighting ignored.
+    """(findings, failures that none of them explains).
+
+    First entries alone are tried, then (for losses) entries times a constant, then both with the case's sample weights
+    and weighting ignored.
+
     """
     predictions = predictions or Predictions()
     candidates = for_operation(operation)
     failures = [failure._replace(case=predictions.decoded(failure.case)) for failure in failures]
     findings: list[Finding] = []
     for ignoring, scaled in ((False, False), (False, True), (True, False), (True, True)):
-        if (scaled or ignoring) and not (failures and Target.of(failures[0]).whole):
+        if (scaled or ignoring) and not (failures and Criterion.of(failures[0]).whole):
             break
         while len(failures) >= CASES and (operation in NETWORK or not ignoring):
             finding = _best(_table(candidates, failures, dtype, predictions, scaled, ignoring), failures)
@@ -129,13 +132,13 @@ def _table(
     scaled: bool,
     ignoring: bool,
 ) -> Table:
-    """For every entry (and constant) the agreement with what is wrong: (cases, wrong blocks), −inf where it is silent.
+    """The agreement of every entry (and constant) with the wrong blocks: (cases, blocks), −inf where none is predicted.
 
-    Only entries that explain some cases. Loss and gradient are judged as one block.
+    Only entries that explain enough cases are in it. Loss and gradient count as one block.
     """
     table: Table = {}
-    targets = [Target.of(failure) for failure in failures]
-    names = tuple(dict.fromkeys(name for target in targets for name in target.units))
+    criteria = [Criterion.of(failure) for failure in failures]
+    names = tuple(dict.fromkeys(name for criterion in criteria for name in criterion.units))
     for mistake in candidates:
         predicted = [predictions(mistake, failure.case, ignoring) for failure in failures]
         if not any(predicted):
@@ -144,19 +147,19 @@ def _table(
         for text, factor in factors.items():
             constants = [factor(*size_of(f.case)) if factor else 1.0 for f in failures]
             row = [
-                t.agreement(p, dtype, c) if p else -np.inf for t, p, c in zip(targets, predicted, constants)
+                t.agreement(p, dtype, c) if p else -np.inf for t, p, c in zip(criteria, predicted, constants)
             ]
             if sum(value >= -SLACK for value in row) >= CASES and _varied(mistake, text, failures, row):
-                spoken = [
+                named = [
                     [t.whole or (name in t.units and name in p) for name in names]
-                    for t, p in zip(targets, predicted)
+                    for t, p in zip(criteria, predicted)
                 ]
-                table[mistake, text] = np.where(spoken, np.array(row)[:, None], -np.inf)
+                table[mistake, text] = np.where(named, np.array(row)[:, None], -np.inf)
     return table
 
 
 def _varied(mistake: Mistake, factor: str, failures: Sequence[Failure], row: Sequence[float]) -> bool:
-    """A constant must hold for three different (n, d), where the cases have them."""
+    """Whether a constant holds for three different (n, d), as it must where the cases have rows."""
     if mistake.kind != "convention" and not factor:
         return True
     sizes = {size_of(f.case) for f, value in zip(failures, row) if value >= -SLACK}
@@ -164,7 +167,7 @@ def _varied(mistake: Mistake, factor: str, failures: Sequence[Failure], row: Seq
 
 
 def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dict[str, Factor]:
-    """The constants c(n, d) ≠ 1 with which a prediction is near at least three answers, by least squares."""
+    """The constants c(n, d) ≠ 1 that carry a prediction near at least three answers, by least squares."""
     found: dict[str, int] = dict.fromkeys(FACTORS, 0)
     for failure, answer in zip(failures, predicted):
         ratio = best_scale(failure.answer, answer)[0] if answer else np.nan
@@ -175,7 +178,7 @@ def _recognised(failures: Sequence[Failure], predicted: Sequence[Answer]) -> dic
 
 
 def _best(table: Table, failures: Sequence[Failure]) -> Optional[Finding]:
-    """The entry that explains most, together with all that cannot be told from it."""
+    """The entry that explains most cases, together with those that fit the answers as well."""
     if not table:
         return None
     explained = {key: (row >= -SLACK) for key, row in table.items()}
@@ -190,13 +193,13 @@ def _best(table: Table, failures: Sequence[Failure]) -> Optional[Finding]:
 
 
 def _beats(row: Array, other: Array) -> bool:
-    """Two digits better in at least three cases that it explains."""
+    """Whether one row is two digits better than another in at least three cases that it explains."""
     better = (row >= -SLACK) & (row >= other + BETTER)
     return int(better.any(axis=1).sum()) >= CASES
 
 
 def describe_unknown(failures: Sequence[Failure]) -> Unknown:
-    """Best scale, residual and the wrong blocks of failures that nothing explains."""
+    """The best scale, the residual and the wrong blocks of failures that no entry explains."""
     pairs = [best_scale(f.answer, f.case.expected()) for f in failures]
     scales = np.array([c for c, _ in pairs if np.isfinite(c)] or [np.nan])
     residuals = np.array([r for _, r in pairs if np.isfinite(r)] or [np.nan])

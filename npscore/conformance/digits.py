@@ -1,8 +1,8 @@
-"""Correct digits, block by block, and what counts as enough.
+"""Correct digits, block by block, and how many are enough.
 
-An entry has −log₁₀(|yours − certified|/scale) correct digits, where scale is the size of the terms of its sums,
-added in the square, published with it: an implementation is not blamed for cancellation, nor praised for a
-loose absolute tolerance. A block has as many as its worst entry.
+An entry has −log₁₀(|yours − certified|/scale) correct digits. The scale is published with it: the size of the terms of
+its sums, added in the square, so that rounding errors which cancellation enlarges cost no digits. A block has as many
+as its worst entry.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from .._run.borders import as_choice
 from .answers import Answer, Array, Errored, Skipped
 
-#: no more digits than the type holds
+#: The most digits that count: those that the type holds.
 CAP = {"float64": 16.0, "float32": 7.2}
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Digits wanted of values (loss, score, x, …) and of gradients."""
+    """How many digits values (loss, score, x, …) and gradients must have."""
 
     value: float
     gradient: float
@@ -36,7 +36,7 @@ GOLD = {"float64": Thresholds(14.0, 14.0), "float32": Thresholds(5.8, 5.8)}
 
 @dataclass(frozen=True)
 class CaseGrade:
-    """What became of one case: ``status`` "graded", "skipped" or "errored", and digits per block where graded.
+    """The grade of one case: ``status`` "graded", "skipped" or "errored", and digits per block where graded.
 
     ``wrong`` names the blocks below the threshold; a case of family ``invalid`` has no blocks and passes by being
     refused.
@@ -65,14 +65,14 @@ def as_dtype(dtype: Any) -> str:
 
 
 def correct_digits(yours: Any, certified: Any, scale: Any, dtype: str) -> Array:
-    """Correct digits of every entry, from 0 to ``CAP[dtype]``; NaN has 0; a certified 0 of scale 0 wants 0 exactly."""
+    """Correct digits of every entry, 0 to ``CAP[dtype]``: none for NaN. A certified 0 of scale 0 must be exactly 0."""
     yours, certified, scale = (np.asarray(value, np.float64) for value in (yours, certified, scale))
     with np.errstate(all="ignore"):
         error = np.abs(yours - certified)
         digits = -np.log10(error / scale)
     digits = np.where(
         np.isnan(error) | np.isnan(digits), 0.0, digits
-    )  # 0/0 and inf − inf come back just below
+    )  # where 0/0 or inf − inf is an exact match, the next line says so
     digits = np.where(yours == certified, np.inf, digits)
     return np.clip(digits, 0.0, CAP[dtype])
 
@@ -83,7 +83,7 @@ def block_digits(yours: Any, certified: Any, scale: Any, dtype: str) -> float:
 
 
 def grade_case(case: Any, answer: Union[Answer, Skipped, Errored], dtype: Any = "float64") -> CaseGrade:
-    """The grade of one case: digits of each block that was answered, whatever was not.
+    """The grade of one case: the digits of each block that was answered.
 
     A block that the case does not know makes the case errored. In family ``invalid`` the right answer is to
     refuse: ``Errored`` with ``refused`` set.
@@ -118,7 +118,7 @@ def _grade_invalid(case: Any, answer: Union[Answer, Errored], head: tuple[str, s
     return CaseGrade(*head, "errored", answer.reason)
 
 
-#: the kinds of invalid input, in words
+#: What is wrong with invalid input, by its kind in the files.
 KINDS = {
     "shape": "of a shape that does not fit",
     "not-finite": "not finite",
@@ -132,7 +132,7 @@ KINDS = {
 
 
 def _problem(answer: Answer, expected: Answer) -> str:
-    """What is wrong with the form of an answer, or nothing."""
+    """What is wrong with the names and shapes of an answer, or ""."""
     if not answer:
         return "the answer holds no output"
     for name, value in answer.items():

@@ -1,4 +1,4 @@
-"""What a verdict says in words: the mistake that was named and its fix, or what is known of one without a name."""
+"""The explanation of a verdict, line by line: the mistake and its fix, or a description of an unknown one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .mistakes import RIGHT
 
 
 def finding_lines(finding: Finding, operation: str) -> Iterator[str]:
-    """What was named, why, and what to do."""
+    """The lines on a finding: what is wrong, what is right, its effect and its fix."""
     first, tag = finding.mistakes[0], right_tag(finding.mistakes[0].equation, operation)
     cases = plural(len(finding.cases))
     times = f", times {finding.factor} in loss and gradient" if finding.factor else ""
@@ -33,7 +33,7 @@ def plural(count: int) -> str:
     return f"{count} case" + "s" * (count != 1)
 
 
-#: the equation of each loss; entries that concern several name one of them
+#: The equation of each loss. An entry that concerns several losses names one of them.
 LOSSES = {"esm": "eq-2.1", "ism": "eq-2.2", "ssm": "eq-7.1", "ssm_vr": "eq-7.2", "dsm": "eq-8.1"}
 
 
@@ -43,7 +43,7 @@ def right_tag(equation: str, operation: str) -> str:
 
 
 def unknown_lines(unknown: Unknown) -> Iterator[str]:
-    """What can be said without a name."""
+    """The lines on failures that no entry explains: which, and how the numbers differ."""
     yield f"{plural(len(unknown.cases))} that nothing in the catalogue explains ({_few(unknown.cases)})"
     low, high = unknown.spread
     if unknown.residual < 1e-3 and math.isclose(low, high, rel_tol=1e-2):

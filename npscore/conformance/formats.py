@@ -118,7 +118,7 @@ def _escaped(line: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that XML has no way to write."""
+    """The text without the characters that XML cannot hold."""
     return "".join(c for c in text if c in "\n\t" or (c.isprintable() and ord(c) < 0xFFFE) or ord(c) == 0x20)
 
 
@@ -152,7 +152,7 @@ def _verdict_record(verdict: Verdict) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
+    """The value with null in place of NaN and infinities, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,11 +1,11 @@
-"""Grades and verdicts: from answers to a report.
+"""From answers to a report: the grade of every case and a verdict per operation.
 
     report = grade({case.id: answer for …}, dtype="float64")
     print(report.text())
 
 Verdicts, per operation: *gold* and *pass*; *convention*: right but for a recognised constant or weighting, named;
 *diagnosed*: wrong, and the catalogue names the mistake; *unknown*: wrong in a way it does not know; *errored*;
-*skipped*. A convention is never a silent pass: it passes where it was declared, and says so.
+*skipped*. A convention passes only where it was declared, and the report says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from .answers import Answer, Errored, Skipped
+from .answers import Answer, Outcome
+from .cases import load
 from .diagnosis import Finding, Unknown, describe_unknown, diagnose
 from .digits import GOLD, PASS, CaseGrade, as_dtype, block_digits, grade_case
 from .matching import Failure, Predictions
@@ -23,22 +24,21 @@ from .mistakes import CATALOGUE
 from .report import Report
 from .verdict import Verdict
 
-Given = Union[Answer, Skipped, Errored]
-Graded = tuple[Any, Given, CaseGrade]
+Graded = tuple[Any, Outcome, CaseGrade]
 Declared = Mapping[str, Union[str, Iterable[str]]]
 
-GOLD_SHARE = 0.95  # of the cases of a gold operation
+GOLD_SHARE = 0.95  # of the cases of an operation must be gold for the verdict
 
 
 def grade(
-    answers: Mapping[str, Given],
+    answers: Mapping[str, Outcome],
     dtype: Any = "float64",
     declared: Optional[Declared] = None,
     *,
     cases: Optional[Iterable[Any]] = None,
     predictions: Optional[Predictions] = None,
 ) -> Report:
-    """The report on answers by case id: grades, a verdict per operation, and what went wrong.
+    """The report on answers by case id.
 
     ``declared`` maps an operation, or "*", to the ids of conventions that it follows on purpose ("twice", "sum" …):
     those pass, by name. ``cases`` are the cases themselves, where they are not the shipped ones. Raises ValueError
@@ -115,7 +115,7 @@ def _status(
 def _as_declared(
     operation: str, failures: Sequence[Failure], dtype: str, declared: Declared, predictions: Predictions
 ) -> tuple[str, list[Failure]]:
-    """The declared convention that most failures follow to all the digits asked for, and the failures that don't."""
+    """The declared convention that most failures follow to all the digits wanted, and the failures that do not."""
     best, rest = "", list(failures)
     for name in (*declared.get(operation, ()), *declared.get("*", ())):
         left = [f for f in failures if not _follows(f, predictions(CATALOGUE[name], f.case), dtype)]
@@ -125,7 +125,7 @@ def _as_declared(
 
 
 def _follows(failure: Failure, predicted: Answer, dtype: str) -> bool:
-    """Whether the wrong blocks are right under a convention."""
+    """Whether the wrong blocks agree with a convention's prediction to all the digits wanted."""
     case, scale = failure.case, failure.case.scale()
     for block in failure.grade.wrong:
         if block not in predicted:
@@ -152,13 +152,11 @@ def _declared(declared: Declared) -> dict[str, tuple[str, ...]]:
     return whole
 
 
-def _cases(answers: Mapping[str, Given], cases: Optional[Iterable[Any]]) -> dict[str, Any]:
-    """The cases answered, by id."""
+def _cases(answers: Mapping[str, Outcome], cases: Optional[Iterable[Any]]) -> dict[str, Any]:
+    """The cases that were answered, by id."""
     if cases is None:
-        from .cases import load
-
         families = dict.fromkeys(id.rpartition("-")[0] for id in answers)
-        cases = [case for family in families for case in _load(load, family)]
+        cases = [case for family in families for case in _family(family)]
     known = {case.id: case for case in cases}
     for id in answers:
         if id not in known:
@@ -166,10 +164,10 @@ def _cases(answers: Mapping[str, Given], cases: Optional[Iterable[Any]]) -> dict
     return known
 
 
-def _load(load: Any, family: str) -> Sequence[Any]:
+def _family(family: str) -> Sequence[Any]:
     try:
         return load(family)
-    except (KeyError, ValueError, OSError) as error:
+    except ValueError as error:
         raise ValueError(f"answers must be of known cases, got one of family {family!r}") from error
 
 

@@ -1,4 +1,4 @@
-"""How near an entry's prediction is to the answers that failed: the arithmetic under ``diagnosis``."""
+"""How near a prediction is to an answer that failed: the arithmetic of ``diagnosis``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from .answers import Answer, Array
 from .digits import CAP, PASS, CaseGrade
-from .mistakes import Decoded, Mistake, Plain, size
+from .mistakes import Decoded, Mistake, Unweighted, size
 
-BETTER = 2.0  # digits, than any other entry
-SLACK = 1.0  # digits, below the threshold for passing
+BETTER = 2.0  # digits by which an entry must be better than any other
+SLACK = 1.0  # digits that an agreement may lie below the threshold for passing
 
 
 class Failure(NamedTuple):
@@ -25,11 +25,11 @@ class Failure(NamedTuple):
 
 
 class Predictions:
-    """Answers of entries to cases, computed once and only when asked for."""
+    """The predictions of entries for cases, each computed once, when it is first needed."""
 
     def __init__(self) -> None:
         self._cases: dict[int, Decoded] = {}
-        self._plain: dict[int, Plain] = {}
+        self._unweighted: dict[int, Unweighted] = {}
         self._kept: dict[tuple[str, int, bool], Answer] = {}
 
     def decoded(self, case: Any) -> Decoded:
@@ -37,11 +37,11 @@ class Predictions:
         if isinstance(case, Decoded):
             return case
         if id(case) not in self._cases:
-            self._cases[id(case)] = Decoded(case)  # which holds the case, so that its id() stays its own
+            self._cases[id(case)] = Decoded(case)  # keeps the case alive: no other object gets its id()
         return self._cases[id(case)]
 
     def __call__(self, mistake: Mistake, case: Any, ignoring: bool = False) -> Answer:
-        """The entry's answer; with ``ignoring``, of somebody who does not look at weights and weighting either."""
+        """The entry's prediction; with ``ignoring``, of an implementation that ignores weights and weighting too."""
         case = self.decoded(case)
         key = mistake.id, id(case.case), ignoring
         if key not in self._kept:
@@ -49,22 +49,22 @@ class Predictions:
         return self._kept[key]
 
     def _ignoring(self, mistake: Mistake, case: Decoded) -> Answer:
-        if not Plain.differs(case):
+        if not Unweighted.differs(case):
             return {}
-        if id(case) not in self._plain:
-            self._plain[id(case)] = Plain(case)
-        return mistake.answer(self._plain[id(case)])
+        if id(case) not in self._unweighted:
+            self._unweighted[id(case)] = Unweighted(case)
+        return mistake.answer(self._unweighted[id(case)])
 
 
 def judged(answer: Answer) -> tuple[str, ...]:
-    """The blocks that a diagnosis looks at: loss and gradient where there are any, else all."""
+    """The blocks that a diagnosis judges: loss and gradient where there are any, else all."""
     chief = tuple(name for name in answer if name == "loss" or name.startswith("grad."))
     return chief or tuple(answer)
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a prediction of one failing case must meet: the judged blocks, the loss first, and their sizes."""
+class Criterion:
+    """What a prediction must agree with in one failing case: the judged blocks, and their sizes."""
 
     failure: Failure
     blocks: tuple[str, ...]
@@ -73,7 +73,7 @@ class Target:
     whole: bool  # every wrong block must be predicted: loss and gradient belong together
 
     @classmethod
-    def of(cls, failure: Failure) -> Target:
+    def of(cls, failure: Failure) -> Criterion:
         blocks, scale = judged(failure.answer), failure.case.scale()
         wrong = frozenset(name for name in blocks if name in failure.grade.wrong)
         sizes = {name: float(np.max(scale[name], initial=0.0)) for name in blocks}
@@ -81,13 +81,14 @@ class Target:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """What is explained or not: the wrong blocks, or all of them as one."""
+        """What an entry explains or not: each wrong block, or "" for all of them as one."""
         return ("",) if self.whole else tuple(sorted(self.wrong))
 
     def agreement(self, predicted: Answer, dtype: str, factor: float = 1.0) -> float:
-        """Digits above the threshold to which the answer is ``factor`` times a prediction: of the worst block, by norm.
+        """Digits above the threshold to which the answer is ``factor`` times a prediction, in the worst block.
 
-        −inf where the entry predicts nothing of what is wrong. An upper bound once no better than "far off".
+        The error of a block is its largest, relative to the block's size. −inf where a wrong block is not predicted.
+        A block that is far off ends the comparison.
         """
         blocks = [name for name in self.blocks if name in predicted]
         if self.wrong.isdisjoint(blocks) or (self.whole and not self.wrong.issubset(blocks)):
@@ -104,7 +105,7 @@ class Target:
 
 def _norm_digits(yours: Array, predicted: Array, size: float, dtype: str) -> float:
     lost = ~np.isfinite(predicted)
-    if lost.any():  # a chain that ran away in both
+    if lost.any():  # a chain that diverged in both
         yours, predicted = (np.where(lost & ~np.isfinite(part), 0.0, part) for part in (yours, predicted))
     error = float(np.abs(yours - predicted).max()) if yours.size else 0.0
     if error == 0:

@@ -1,4 +1,4 @@
-"""Without a runner: the questions as files, and the results that come back as one."""
+"""Checking without a runner: the questions are written to files, and the results are read from one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._run.atomic import PathLike, as_path, atomic_write
-from .answers import Errored, Skipped
+from .answers import Errored, Outcome, Skipped
 from .protocol import (
-    Outcome,
     checked,
     decode,
     encode,
@@ -31,11 +30,11 @@ LINES = 2**17  # of a file of replies, other lines included
 
 
 def export(folder: PathLike, cases: Sequence[Any], dtype: str = "float64") -> list[str]:
-    """Write what is needed to answer anywhere, and return the names of the files.
+    """Write all that is needed to answer the cases on another machine, and return the names of the files.
 
-    ``requests.jsonl`` is what a program would hear from the runner, so that ``./mine < requests.jsonl > results.jsonl``
-    answers it all; ``cases.json`` holds the same cases in one document, for those who would rather write
-    results.json; GUIDE.md explains both; adapters/ holds the worked examples. No expected value is among them.
+    ``requests.jsonl`` is what the runner would send to a program, so that ``./mine < requests.jsonl > results.jsonl``
+    answers all of it; ``cases.json`` holds the same cases in one document; GUIDE.md explains both; adapters/ holds
+    worked examples. No expected value is among them.
     Raises ValueError where the folder exists and is not empty.
     """
     folder = Path(as_path(folder, "folder"))

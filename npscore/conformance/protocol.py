@@ -7,35 +7,34 @@
      | {"type": "skipped", "id": "dsm-0001", "reason": "…"}  |  {"type": "error", "id": "dsm-0001", "message": "…"}
     -> {"type": "stop"}
 
-Lines that are no such message are counted and passed over. What is expected is never sent.
+Lines that are no such message are counted and passed over. The expected output is never sent.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
-from .answers import AnswerError, Array, Errored, Skipped, answer_of
+from .answers import AnswerError, Errored, Outcome, Skipped, answer_of
 from .untrusted import OutOfBounds, parse, shown
 
 VERSION = 1
 REPLIES = ("ready", "result", "skipped", "error")
-Outcome = Union[dict[str, Array], Skipped, Errored]
 
 
 def start_message(dtype: str, operations: Iterable[str]) -> dict[str, Any]:
-    """What a program hears first."""
+    """The first message to a program."""
     return {"type": "start", "version": VERSION, "dtype": dtype, "operations": sorted(set(operations))}
 
 
 def run_message(case: Any) -> dict[str, Any]:
-    """One case without anything of its answer."""
+    """The message that asks one case, without its output, expected error and certificate."""
     return {"type": "run", "case": case.to_json()}
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """One line of ASCII."""
+    """A message as one line of ASCII."""
     return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
 
 
@@ -62,7 +61,7 @@ def looks_like_a_message(line: bytes) -> bool:
 
 
 def offered(ready: dict[str, Any]) -> Optional[frozenset[str]]:
-    """The operations a program said it can do; None where it did not say: it will be asked for all."""
+    """The operations that a ready message offers; None where it does not say, which means all of them."""
     names = ready.get("operations")
     if names is None:
         return None

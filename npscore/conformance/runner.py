@@ -1,4 +1,4 @@
-"""Putting every case to a program in any language: ``npscore conform run --cmd "./mine"``."""
+"""A program in any language is asked every case: ``npscore conform run --cmd "./mine"``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from .._run.progress import Progress
-from .answers import Errored, Skipped
+from .answers import Errored, Outcome, Skipped
 from .process import Log, Process, ProgramEnded, TooSlow
-from .protocol import Outcome, offered, outcome_of, run_message, start_message
+from .protocol import offered, outcome_of, run_message, start_message
 from .selection import not_asked, operations
 from .untrusted import OutOfBounds, printable
 
-#: So many crashes one after the other while starting, and the program is given up.
+#: After so many crashes in a row while starting, the program is given up.
 START_ATTEMPTS = 3
-#: So many cases lost one after the other to crashes and time limits, and the rest is not asked.
+#: After so many cases in a row without a reply, the rest is not asked.
 LOST_IN_A_ROW = 10
 
 
@@ -40,7 +40,7 @@ class Run:
     stderr: tuple[str, ...]
 
     def notes(self) -> list[str]:
-        """One sentence each on what a reader of the report should know."""
+        """What a reader of the report should know besides, a sentence each."""
         lines = []
         if self.not_known:
             names = printable(", ".join(self.not_known[:20]))
@@ -52,7 +52,7 @@ class Run:
                 f"{self.garbage} lines on its standard output were no messages, the first: {self.first_garbage!r}"
             )
         if self.stderr:
-            lines.append("the last it wrote to standard error:\n  " + "\n  ".join(self.stderr))
+            lines.append("the last lines of its standard error:\n  " + "\n  ".join(self.stderr))
         return lines
 
 
@@ -68,9 +68,9 @@ def run_program(
     """Ask a program about each case in turn, one process for all of them.
 
     ``command`` is split as a shell would, but run without one. A program that crashes or needs more than
-    ``timeout`` seconds for a case is killed, started again and asked the next. Where it cannot be started again, or is
-    lost ten times in a row, the rest is Errored. Raises ProgramError where it never starts: it crashes three times
-    in a row, or is not ready within ``start_timeout`` seconds; OSError where it cannot be run at all.
+    ``timeout`` seconds for a case is killed, started again and asked the next. Where it cannot be started again, or
+    does not reply ten times in a row, the rest is Errored. Raises ProgramError where it never starts: it crashes
+    three times in a row, or is not ready within ``start_timeout`` seconds; OSError where it cannot be run at all.
     """
     with _Session(command, dtype, cases, timeout, start_timeout) as session:
         answers: dict[str, Outcome] = {}
@@ -91,7 +91,7 @@ def run_program(
 
 
 class _Session:
-    """The program over all its lives."""
+    """A program under test, started again whenever it has ended too early."""
 
     def __init__(self, command: str, dtype: str, cases: Iterable[Any], timeout: float, start_timeout: float):
         self.log, self.restarts, self.lost = Log(), 0, 0
@@ -119,7 +119,7 @@ class _Session:
         return f"{self.lost} lost" if self.lost else ""
 
     def ask(self, case: Any) -> Outcome:
-        """The outcome of one case, come what may."""
+        """The outcome of one case; a program that ends or is too slow is an outcome too."""
         if self.offered is not None and case.operation not in self.offered:
             return Skipped(f"the program does not offer {case.operation}")
         try:
@@ -139,16 +139,16 @@ class _Session:
             return Errored(f"the reply is not read: {error}")
         self._lost_in_a_row = 0
         if reply.get("id", case.id) != case.id:
-            self._kill()  # out of step: what comes next could not be trusted either
+            self._kill()  # its replies are out of step with the questions
         return outcome_of(case, reply)
 
     def _count_lost(self) -> None:
         self.lost, self._lost_in_a_row = self.lost + 1, self._lost_in_a_row + 1
         if self._lost_in_a_row == LOST_IN_A_ROW:
-            self._given_up = f"not asked: the program had been lost {LOST_IN_A_ROW} times in a row"
+            self._given_up = f"not asked: the program did not reply {LOST_IN_A_ROW} times in a row"
 
     def _ensure_ready(self) -> Process:
-        """The program, running and ready: started again if it is not."""
+        """The program, started again if it does not run, once it has said that it is ready."""
         for _ in range(START_ATTEMPTS):
             if self._process is not None:
                 return self._process

@@ -1,4 +1,4 @@
-"""Which cases to ask: all, the smoke subset, families or ids."""
+"""Which cases are asked: all, the smoke subset, families or ids."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ FINE = ("gold", "pass", "skipped")
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one operation. ``status``: gold, pass, convention, diagnosed, unknown, skipped or errored.
+    """The verdict on one operation. ``status``: gold, pass, convention, diagnosed, unknown, skipped or errored.
 
     ``passed_as`` is the declared convention under which its cases pass; ``reasons`` says which invalid inputs
     were accepted.
@@ -32,19 +32,19 @@ class Verdict:
 
     @property
     def fine(self) -> bool:
-        """Whether nothing is to be done: passed, skipped, or a convention that was declared."""
+        """Whether nothing needs a fix: passed, skipped, or a convention that was declared."""
         return self.status in FINE or (self.status == "convention" and not self.findings)
 
     @property
     def title(self) -> str:
-        """The status in words."""
+        """The status as the report shows it."""
         if self.status == "convention":
             return "convention" if self.findings else f"convention (declared: {self.passed_as})"
         return self.status
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """The ids named, in the order of how much they explain."""
+        """The ids of the mistakes that were named, those first that explain most."""
         return tuple(id for finding in self.findings for id in finding.ids)
 
     def count(self, status: str) -> int:
@@ -54,7 +54,7 @@ class Verdict:
         return sum(grade.status == status for grade in self.grades)
 
     def counts(self) -> str:
-        """How many cases passed, in words."""
+        """How many cases passed, as the report shows it."""
         graded, parts = self.count("graded"), []
         if graded:
             parts.append(f"{self.count('passed')}/{graded} pass, {self.count('gold')} gold")
@@ -62,7 +62,7 @@ class Verdict:
         return ", ".join(parts)
 
     def lines(self) -> Iterator[str]:
-        """What there is to say, a sentence or field a line."""
+        """The explanation, line by line."""
         for finding in self.findings:
             yield from finding_lines(finding, self.operation)
         if self.unknown:
@@ -101,7 +101,7 @@ class Assessment:
         return {family: (len(values), min(values), median(values)) for family, values in parts.items()}
 
     def summary(self) -> str:
-        """One sentence."""
+        """How many cases pass, and which operations need a fix, in one sentence."""
         bad = [verdict.operation for verdict in self.verdicts if not verdict.fine]
         graded = sum(grade.status == "graded" for grade in self.cases)
         passed = sum(grade.passed for grade in self.cases)

@@ -1,4 +1,4 @@
-"""The linter of the certified cases: the format, and the promises that GUIDE.md makes about it."""
+"""The files of certified cases have the format that GUIDE.md describes."""
 
 import hashlib
 import itertools

@@ -1,6 +1,6 @@
-"""The diagnosis names what was planted in an independent implementation, and is quiet where nothing was.
+"""The diagnosis names the mistakes planted in an independent implementation, and none where it is correct.
 
-A part of independent_run.py, which does all of it: one seed per operation, every mistake, the types in turn.
+A part of independent/run.py: one seed per operation, every mistake, the types in turn.
 """
 
 from __future__ import annotations

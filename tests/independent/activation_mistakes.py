@@ -1,4 +1,4 @@
-"""Activations and their first two derivatives, from ``independent_scores``, right or with one mistake."""
+"""Activations and their first two derivatives, from ``independent.scores``, right or with one mistake."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _planted(name: str, **wrong: Callable[[Array, float], Any]) -> Callable[[Any
 
 
 def _other(name: str, functions: Callable[[float], Any]) -> Callable[[Any, str], dict[str, Array]]:
-    """Another activation altogether."""
+    """Another activation in place of the one named."""
 
     def answer(case: Any, dtype: str) -> dict[str, Array]:
         if case.model["activation"] != name:

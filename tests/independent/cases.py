@@ -1,7 +1,7 @@
-"""Cases drawn fresh from a seed, shaped like the shipped ones: inputs exact in float32, numbers from long double.
+"""Random cases, shaped like the shipped ones: inputs exact in float32, outputs computed in long double.
 
-The shipped cases are certified by another road (tests/oracle); these are for asking the same of the diagnosis at
-many seeds. Shapes hide nothing: n, d, m and widths differ, σ is never 1.
+The shipped cases are certified by tests/oracle; these test the diagnosis at many seeds. No two of n, d, m and the
+widths are equal and σ is never 1, so that no mistake stays hidden.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DrawnCase:
     convention: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     n_steps: int = 0
-    terms: float = 0.0  # of the loss, added in absolute value
+    terms: float = 0.0  # the sum of the absolute values of the loss's terms
     family: str = "drawn"
     difficulty: str = "plain"
     error: Any = None

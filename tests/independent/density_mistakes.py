@@ -137,7 +137,7 @@ def density(
 
 
 def _if(name: str, other: Row, **more: Any) -> Callable[[Any, str], Answer]:
-    """Another line for densities of one name."""
+    """Another rule for the densities of one name."""
     return density(
         lambda case, x, a: other(case, x, a) if case.model["density"] == name else density_row(case, x, a),
         **more,

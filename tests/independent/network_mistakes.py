@@ -1,4 +1,4 @@
-"""The catalogue's mistakes about networks, planted in ``independent_scores``: id -> plan with the wrong line."""
+"""The catalogue's mistakes about networks, planted in ``independent.scores``: id -> the plan with the wrong line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _loss(f: Any) -> Plan:
 
 
 def _traced(f: Any) -> Plan:
-    """½ s² and something else for the trace."""
+    """½‖s‖² and another formula for the trace."""
     return Plan(loss=lambda q: half_square(q) + f(q))
 
 
@@ -36,7 +36,7 @@ def _aimed(f: Any) -> Plan:
 
 
 def _detached(f: Any) -> Plan:
-    """The loss as it is, the gradient of another graph."""
+    """The right loss with the gradient of another formula."""
     return Plan(gradient=f)
 
 
@@ -49,7 +49,7 @@ def _sigma(f: Any) -> Plan:
 
 
 def _rowwise(f: Any) -> Plan:
-    """σ changed where there is one a row."""
+    """σ changed in cases with one σ per row."""
     return Plan(arrays=lambda case, a: {**a, "sigma": f(a["sigma"])} if a["sigma"].ndim else a)
 
 

@@ -1,8 +1,9 @@
-"""Does the diagnosis name what was planted, and keep quiet where nothing was? The whole of it:
+"""The full test of the diagnosis: every planted mistake is named, and no correct implementation raises an alarm.
+
 
     PYTHONPATH=tests python -m independent.run    # 4 seeds, both types, all cores; exits 1 if a bound is missed
 
-test_conformance_diagnosis.py runs a part of it.
+tests/conformance/test_conformance_diagnosis.py runs a part of it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def verdict_on(cases: Sequence[Any], answers: Any, dtype: str, predictions: Pred
 
 
 def named_rightly(verdict: Verdict, mistake: Mistake) -> bool:
-    """The planted one, alone, nothing left over, with the status that belongs to it."""
+    """Whether the verdict names the planted mistake and no other, explains all cases, and has the right status."""
     status = "convention" if mistake.kind == "convention" else "diagnosed"
     factors = [finding.factor for finding in verdict.findings]
     return (
@@ -82,7 +83,7 @@ def named_rightly(verdict: Verdict, mistake: Mistake) -> bool:
 
 
 def plant(operation: str, seed: int, dtypes: Callable[[int], Iterable[str]]) -> list[Outcome]:
-    """Every mistake of an operation, planted; ``dtypes`` says in which types, by its number."""
+    """Plant every mistake of an operation; ``dtypes`` gives the types to plant the k-th one in."""
     cases, predictions, outcomes = MAKERS[operation](operation, seed), Predictions(), []
     for k, mistake in enumerate(for_operation(operation)):
         for dtype in dtypes(k):

@@ -1,8 +1,8 @@
 """An independent implementation of the losses, right or with one mistake: no model of npscore, no backward pass.
 
-All parameters are nudged at once, each in a copy of its own: axis 0 runs over the p entries of θ, entry k of copy k
-carries ih. The network goes forward in complex numbers, derivatives ride in the imaginary part, and
-``stopped`` cuts them off, as a framework's detach does. float32 works in complex64.
+Every gradient is a complex step: axis 0 runs over the p entries of θ, and copy k of θ has ih added to its entry k. The
+imaginary part of a result is its derivative; ``stopped`` removes it, as a framework's detach does. float32 works in
+complex64.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ PHI: dict[str, tuple[Callable[[Array], Array], ...]] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """What a loss sees of one case: arrays of the case, s (p, n, d) and J (p, n, d, d)."""
+    """The terms of a loss: the arrays of the case, s (p, n, d) and J (p, n, d, d)."""
 
     case: Any
     a: dict[str, Array]
@@ -174,7 +174,7 @@ class Plan:
     """The lines of the implementation; a mistake replaces one."""
 
     loss: Loss = correct
-    gradient: Optional[Loss] = None  # where it is of something else than the loss
+    gradient: Optional[Loss] = None  # where it is not the loss's own
     arrays: Callable[[Any, dict[str, Array]], dict[str, Array]] = lambda case, a: a
     where: Callable[[Any, dict[str, Array]], Array] = where
     rows: Callable[[Any, dict[str, Array]], Array] = row_weights
@@ -185,7 +185,7 @@ class Plan:
     beta: Callable[[float], float] = lambda beta: beta
     last: bool = False  # φ after the last layer
     frozen: Callable[[int], bool] = lambda l: False  # φ′ has no derivative in hidden layer l
-    straight: Callable[[int], bool] = lambda l: False  # φ passes derivatives on as they come
+    straight: Callable[[int], bool] = lambda l: False  # φ passes derivatives on unchanged
     at_output: bool = False  # … or times φ′(φ(z))
     finish: Callable[[Any, dict[str, Array]], dict[str, Array]] = lambda case, answer: answer
 

@@ -1,7 +1,7 @@
-"""Correct implementations that differ in everything but the mathematics: none may raise an alarm.
+"""Correct implementations that order and group the same mathematics differently: none may raise an alarm.
 
 Each is npscore (or the independent implementation) on an equivalent problem: rows, hidden units or coordinates
-permuted, the batch cut up, rows doubled at half weight, another formula for the same number.
+permuted, the batch split, rows doubled at half weight, another formula for the same number.
 """
 
 from __future__ import annotations

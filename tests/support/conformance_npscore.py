@@ -1,4 +1,4 @@
-"""npscore plugged into its own conformance suite: a function for every operation, as anybody would write theirs."""
+"""npscore's own answers to the conformance suite: a function for every operation, as any user would write it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The files of certified cases, read plainly, and exact arithmetic on what is in them."""
+"""The files of certified cases as JSON, and exact arithmetic on their numbers."""
 
 from __future__ import annotations
 

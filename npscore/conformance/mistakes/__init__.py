@@ -1,4 +1,4 @@
-"""The catalogue: what people get wrong in score matching, each with the numbers it gives, its effect and its fix.
+"""The catalogue of known mistakes in score matching, each with the numbers it gives, its effect and its fix.
 
 ``CATALOGUE`` maps ids to entries; ``for_operation(name)`` gives those that concern an operation. The same
 entries, without their functions, are v1/mistakes.json.
@@ -23,7 +23,7 @@ from . import (
     samplers,
 )
 from .base import NETWORK, RIGHT, Answer, Decoded, Mistake, size
-from .faulty_loss import Plain
+from .faulty_loss import Unweighted
 
 #: in the order of v1/mistakes.json
 _MODULES = (
@@ -69,7 +69,7 @@ __all__ = [
     "Answer",
     "Decoded",
     "Mistake",
-    "Plain",
+    "Unweighted",
     "catalogue_json",
     "for_operation",
     "size",

@@ -1,4 +1,4 @@
-"""What an entry of the catalogue is: a known mistake, or a convention that is not ours, and the numbers it gives.
+"""An entry of the catalogue: a known mistake, or a convention that differs from npscore's, and the numbers it gives.
 
 An entry *predicts*: from a case's inputs it computes, in float64, what an implementation with that one line wrong
 would answer. It predicts only the blocks that it changes; {} where it changes nothing in the case (no second hidden
@@ -21,7 +21,7 @@ NETWORK = ("esm", "ism", "ssm", "ssm_vr", "dsm")
 IMPLICIT = ("ism", "ssm", "ssm_vr")
 SLICED = ("ssm", "ssm_vr")
 
-#: what is right, by equation: printed beside what is wrong
+#: The right line by equation, printed beside the wrong one.
 RIGHT = {
     "eq-1.2": "x ← x + α s(x)",
     "eq-1.3": "x ← x + α s(x) + √(2α) z",
@@ -67,7 +67,7 @@ RIGHT = {
 
 
 class Decoded:
-    """A case whose arrays are decoded once: for whoever asks often and writes to none of them."""
+    """A case whose arrays are decoded once. They are shared: nobody may write to them."""
 
     def __init__(self, case: Any):
         self.case = case
@@ -84,7 +84,7 @@ class Decoded:
         return self._scale
 
     def inputs(self, dtype: Any = "float64") -> Answer:
-        """float64 whatever is asked for: that is what predictions are made in."""
+        """The inputs in float64, in which all predictions are made; ``dtype`` is ignored."""
         return dict(self._inputs)
 
     def layers(self, dtype: Any = "float64") -> list[tuple[Array, Array]]:
@@ -148,13 +148,13 @@ def entry(
     fix: str,
     **more: Any,
 ) -> Mistake:
-    """A `Mistake`, with ``operations`` as text where it is one."""
+    """A `Mistake`; ``operations`` may be the name of a single one."""
     operations = (operations,) if isinstance(operations, str) else tuple(operations)
     return Mistake(id, operations, title, wrong, equation, effect, fix, predict, **more)
 
 
 def changed(case: Any, answer: Answer, digits: float = 13.0) -> Answer:
-    """``answer`` where it differs from the certified numbers by more than rounding in some entry, else {}."""
+    """``answer`` where some number of it differs from the certified one by more than rounding, else {}."""
     certified, scale = case.expected(), case.scale()
     answer = {name: value for name, value in answer.items() if name in certified}
     for name, value in answer.items():
@@ -174,7 +174,7 @@ def size(case: Any) -> tuple[Optional[int], int]:
 
 
 def signed(**signs: float) -> Predict:
-    """The certified blocks, some of them times a constant."""
+    """A prediction that multiplies certified blocks by constants."""
     return lambda case: changed(case, {name: c * case.expected()[name] for name, c in signs.items()})
 
 

@@ -1,7 +1,7 @@
 """Differences that train the same model in other units: constants common to loss and gradient, and weightings.
 
-The constants are functions of n and d, never fitted numbers. None of them is a mistake; each is one
-where somebody else's learning rate, or a comparison of losses, is taken over without converting.
+The constants are functions of n and d, never fitted numbers. None of them is a mistake, but
+learning rates and reported losses must be converted before they are compared with npscore's.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ def _all(p: targets.Target, x: Array) -> Answer:
     return {"log_prob": p.log_prob(x), "score": p.score(x), "divergence": p.score_divergence(x)}
 
 
-def _with(
+def _using(
     change: Callable[[dict[str, Array]], dict[str, Array]],
 ) -> Callable[[Any, dict[str, Array]], Answer]:
-    """The density with other parameters; the covariances are smoothed first."""
+    """The outputs of the density with changed parameters; its covariances are smoothed first."""
 
     def compute(case: Any, arrays: dict[str, Array]) -> Answer:
         if "sigma" in arrays:
@@ -46,7 +46,7 @@ def _diagonal(name: str) -> Callable[[dict[str, Array]], dict[str, Array]]:
 
 
 def _shifted(constant: Callable[[Any, dict[str, Array]], float]) -> Callable[[Any, dict[str, Array]], Answer]:
-    """log p plus a constant."""
+    """log p with a constant added."""
     return lambda case, arrays: {"log_prob": case.expected()["log_prob"] + constant(case, arrays)}
 
 
@@ -60,7 +60,7 @@ def _log_det(cov: Array) -> float:
 
 
 def _student(power: Callable[[float, int], float], spread: float = 2.0) -> Predict:
-    """t with other constants: ``power`` for ν + d, ``spread`` for the 2 of the divergence."""
+    """Student's t with other constants: ``power`` for ν + d, ``spread`` for the 2 in the divergence."""
 
     def compute(case: Any, a: dict[str, Array]) -> Answer:
         P, y, nu = np.linalg.inv(a["scale_matrix"]), a["x"] - a["loc"], float(a["df"])
@@ -92,30 +92,31 @@ MISTAKES = [
     ),
     entry(
         "density-covariance-inverted", DENSITIES, "covariance used as precision", "(x − μ)ᵀΣ(x − μ)", "eq-1.8",
-        for_density(("gaussian",), _with(_inverse("cov"))), "Wide directions become narrow ones.", "P = Σ⁻¹.",
+        for_density(("gaussian",), _using(_inverse("cov"))), "Wide directions become narrow ones.", "P = Σ⁻¹.",
     ),
     entry(
         "mixture-covariance-inverted", DENSITIES, "the components' covariances used as precisions",
         "Σₖ for Σₖ⁻¹", "eq-1.9",
-        for_density(("gaussian_mixture",), _with(_inverse("covs"))),
+        for_density(("gaussian_mixture",), _using(_inverse("covs"))),
         "Wide directions become narrow ones.", "Pₖ = Σₖ⁻¹.",
     ),
     entry(
         "student-scale-inverted", "density", "scale matrix used as precision", "δ = (x − μ)ᵀΣ(x − μ)", "eq-1.11",
-        for_density(("student_t",), _with(_inverse("scale_matrix"))), "Wide directions become narrow ones.", "P = Σ⁻¹.",
+        for_density(("student_t",), _using(_inverse("scale_matrix"))), "Wide directions become narrow ones.",
+        "P = Σ⁻¹.",
     ),
     entry(
         "covariance-diagonal", DENSITIES, "only the diagonal of the covariance", "diag Σ", "eq-1.8",
-        for_density(("gaussian",), _with(_diagonal("cov"))), "Dependence is lost.", "Use the whole matrix.",
+        for_density(("gaussian",), _using(_diagonal("cov"))), "Dependence is lost.", "Use the whole matrix.",
     ),
     entry(
         "mixture-covariance-diagonal", DENSITIES, "only the diagonals of the components' covariances",
         "diag Σₖ", "eq-1.9",
-        for_density(("gaussian_mixture",), _with(_diagonal("covs"))), "Dependence is lost.", "Use the whole matrices.",
+        for_density(("gaussian_mixture",), _using(_diagonal("covs"))), "Dependence is lost.", "Use the whole matrices.",
     ),
     entry(
         "covariance-squared", DENSITIES, "covariance squared: taken for a deviation", "Σ² for Σ", "eq-1.8",
-        for_density(("gaussian",), _with(lambda a: {"cov": a["cov"] @ a["cov"]})), "Too wide or too narrow.",
+        for_density(("gaussian",), _using(lambda a: {"cov": a["cov"] @ a["cov"]})), "Too wide or too narrow.",
         "Σ is the covariance.",
     ),
     entry(

@@ -13,7 +13,7 @@ Parts = dict[str, Array]
 
 
 def _population(formula: Callable[[Parts], Parts]) -> Predict:
-    """Expectations of a linear score: ``formula`` gives loss, grad.A and grad.b from A, b, m, S and R = E s."""
+    """Expectations of an affine score: ``formula`` gives loss, grad.A and grad.b from A, b, mean, cov and E s."""
 
     def predict(case: Any) -> Answer:
         a = case.inputs("float64")

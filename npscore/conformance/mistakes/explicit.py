@@ -18,13 +18,13 @@ def target_of(t: Terms) -> Array:
     return t.target if t.case.operation == "esm" else -t.noise / t.sigma
 
 
-def _aimed(target: Callable[[Terms], Any]) -> Predict:
-    """The residual to another target."""
+def _toward(target: Callable[[Terms], Any]) -> Predict:
+    """The residual to a wrong target."""
     return objective(lambda t: t.residual(target(t)))
 
 
 def _sigma(change: Callable[[Array], Array], rows: bool = False) -> Predict:
-    """σ replaced everywhere by a function of it; ``rows``: only where there is one a row."""
+    """σ replaced everywhere by a function of it; ``rows``: only in cases with one σ per row."""
 
     def inputs(case: Any, arrays: dict[str, Array]) -> Any:
         if rows and arrays["sigma"].ndim == 0:
@@ -39,7 +39,7 @@ def _column(arrays: dict[str, Array]) -> Array:
 
 
 def _at(move: Callable[[dict[str, Array]], Array]) -> Predict:
-    """The network evaluated elsewhere than at x + σε."""
+    """The network evaluated at x + move(arrays) in place of x + σε."""
     return objective(point=lambda case, arrays: arrays["x"] + move(arrays))
 
 
@@ -68,7 +68,7 @@ def _sum_first(t: Terms) -> Array:
 
 
 def _gap_scaled(c: Callable[[Terms], Any]) -> Formula:
-    """s multiplied by c before it is compared."""
+    """s multiplied by c before the target is subtracted."""
 
     def formula(t: Terms) -> Array:
         gap = c(t) * t.s - target_of(t)
@@ -83,7 +83,7 @@ MISTAKES = [
     entry(
         "target-sign", TARGETED, "sign of the target, or an energy gradient for the score", "½‖s + target‖²",
         "eq-8.1",
-        _aimed(lambda t: -target_of(t)), "The model learns −∇log p: an inverted energy; samplers run from the data.",
+        _toward(lambda t: -target_of(t)), "The model learns −∇log p: an inverted energy; samplers run from the data.",
         "s + ε/σ for DSM, s − s* for ESM; where the network gives ∇E, s = −∇E.",
         seen=("torchebm issue 318 (DSM: ∇E compared with the target of a score)",),
     ),
@@ -97,7 +97,7 @@ MISTAKES = [
         "Square each entry, then sum.",
     ),
     entry(
-        "target-missing", TARGETED, "no target", "½‖s‖²", "eq-2.1", _aimed(lambda t: 0.0),
+        "target-missing", TARGETED, "no target", "½‖s‖²", "eq-2.1", _toward(lambda t: 0.0),
         "The minimum is s = 0.", "Subtract the target.",
     ),
     entry(
@@ -115,34 +115,34 @@ MISTAKES = [
         "Add ½‖target‖² where losses are compared.",
     ),
     entry(
-        "target-epsilon", "dsm", "ε for ε/σ", "½‖s + ε‖²", "eq-8.1", _aimed(lambda t: -t.noise),
+        "target-epsilon", "dsm", "ε for ε/σ", "½‖s + ε‖²", "eq-8.1", _toward(lambda t: -t.noise),
         "The minimum is σ times the score: wrong by a factor that changes with σ.", "Divide the noise by σ.",
         seen=("acids-ircam/diffusion_models issue 5 proposes it as a correction",),
     ),
     entry(
         "target-plus-epsilon", "dsm", "the network compared with ε itself", "½‖s − ε‖²", "eq-8.1",
-        _aimed(lambda t: t.noise), "It is a noise predictor, not a score: s = −ε̂/σ.", "Convert: s = −ε̂/σ.",
+        _toward(lambda t: t.noise), "It is a noise predictor, not a score: s = −ε̂/σ.", "Convert: s = −ε̂/σ.",
     ),
     entry(
-        "target-sigma2", "dsm", "ε/σ² for ε/σ", "½‖s + ε/σ²‖²", "eq-8.1", _aimed(lambda t: -t.noise / t.sigma**2),
+        "target-sigma2", "dsm", "ε/σ² for ε/σ", "½‖s + ε/σ²‖²", "eq-8.1", _toward(lambda t: -t.noise / t.sigma**2),
         "The minimum is the score over σ. The σ² belongs to (x̃ − x)/σ², and x̃ − x = σε.", "−(x̃ − x)/σ² or −ε/σ.",
         seen=("asked for in score_sde_pytorch issue 26 (there the code is right)",),
     ),
     entry(
         "target-sigma2-sign", "dsm", "ε/σ² with the wrong sign", "½‖s − ε/σ²‖²", "eq-8.1",
-        _aimed(lambda t: t.noise / t.sigma**2), "An inverted score, over σ.", "−(x̃ − x)/σ² or −ε/σ.",
+        _toward(lambda t: t.noise / t.sigma**2), "An inverted score, over σ.", "−(x̃ − x)/σ² or −ε/σ.",
     ),
     entry(
-        "target-times-sigma", "dsm", "σε for ε/σ", "½‖s + σε‖²", "eq-8.1", _aimed(lambda t: -t.noise * t.sigma),
+        "target-times-sigma", "dsm", "σε for ε/σ", "½‖s + σε‖²", "eq-8.1", _toward(lambda t: -t.noise * t.sigma),
         "The minimum is σ² times the score: the displacement, not its score.", "Divide the displacement by σ².",
     ),
     entry(
-        "target-x", "dsm", "the clean x as target", "½‖s − x‖²", "eq-8.1", _aimed(lambda t: t.arrays["x"]),
+        "target-x", "dsm", "the clean x as target", "½‖s − x‖²", "eq-8.1", _toward(lambda t: t.arrays["x"]),
         "It is a denoiser, not a score: s = (denoised − x̃)/σ² (Tweedie).", "Convert: s = (D(x̃) − x̃)/σ².",
     ),
     entry(
         "target-x-moved", "dsm", "x̃ in place of the noise", "½‖s + x̃/σ²‖²", "eq-8.1",
-        _aimed(lambda t: -t.x / t.sigma**2), "The score of a Gaussian around 0, not of the data.", "−(x̃ − x)/σ².",
+        _toward(lambda t: -t.x / t.sigma**2), "The score of a Gaussian around 0, not of the data.", "−(x̃ − x)/σ².",
     ),
     entry(
         "clean-x", "dsm", "the network evaluated at the clean x", "½‖s(x) + ε/σ‖²", "eq-8.1",

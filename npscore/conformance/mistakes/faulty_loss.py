@@ -1,4 +1,4 @@
-"""A loss over a network, from its formula in s and J, with the lines replaced that a mistake gets wrong."""
+"""A loss over a network, computed from its formula in s and J, any line of which a mistake may replace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEP = 1e-150  # of the complex step
 
 @dataclass(frozen=True)
 class Terms:
-    """What a formula for ℓ is made of: s (n, d) and J (n, d, d), complex or not, and the case's arrays."""
+    """The terms of a formula for ℓ: s (n, d) and J (n, d, d), real or complex, and the case's arrays."""
 
     case: Any
     x: Array  # where the network was evaluated
@@ -137,8 +137,8 @@ def _moved(formula: Formula, t: Terms) -> Array:
     return np.imag(formula(t)) / STEP
 
 
-class Plain(Decoded):
-    """A case as it looks to somebody who ignores its sample weights and its σ² weighting."""
+class Unweighted(Decoded):
+    """A case without its sample weights and its σ² weighting, with the outputs that follow."""
 
     def __init__(self, case: Decoded):
         self.case, self._scale = case.case, case.scale()
@@ -149,7 +149,7 @@ class Plain(Decoded):
 
     @staticmethod
     def differs(case: Decoded) -> bool:
-        """Whether the case has anything to ignore."""
+        """Whether the case has sample weights or σ² weighting."""
         return "weights" in case.inputs() or case.convention.get("weighting") == "sigma2"
 
 
@@ -181,10 +181,10 @@ def objective(
     last_active: bool = False,
     faults: Faults = NO_FAULTS,
 ) -> Predict:
-    """A prediction with one or more of the lines replaced: the formula of ℓ, where it is evaluated, how rows are
-    summed, the weights that the network uses, its activation, the backward pass.
+    """A prediction in which one or more lines are replaced: the formula of ℓ, the point of evaluation, the sum over
+    rows, the network's weights and activation, the backward pass.
 
-    ``gradient_of`` is a formula for the gradient alone (something was detached), ``loss_of`` for the loss alone.
+    ``gradient_of`` is a formula for the gradient alone (part of the loss was detached), ``loss_of`` for the loss alone.
     """
 
     def predict(case: Any) -> Answer:

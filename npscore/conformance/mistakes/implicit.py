@@ -8,8 +8,8 @@ from .base import IMPLICIT, SLICED, Array, entry
 from .faulty_loss import Formula, Terms, objective
 
 
-def _tr(formula: Formula) -> Formula:
-    """The certified square plus something else for the trace term."""
+def _trace_as(formula: Formula) -> Formula:
+    """The right square, and another formula for the trace."""
     return lambda t: t.first + formula(t)
 
 
@@ -18,7 +18,7 @@ def _over_rows(power: float) -> Formula:
 
 
 def _probes(change) -> dict:
-    """The probes replaced by a function of them."""
+    """The arguments of ``objective`` that replace the probes by a function of them."""
     return {"inputs": lambda case, arrays: {**arrays, "v": change(arrays["v"])}}
 
 
@@ -117,32 +117,35 @@ MISTAKES = [
     ),
     entry(
         "jacobian-summed", "ism", "all entries of J summed", "½‖s‖² + Σᵢⱼ Jᵢⱼ", "eq-5.5",
-        objective(_tr(lambda t: t.J.sum(axis=(1, 2)))),
+        objective(_trace_as(lambda t: t.J.sum(axis=(1, 2)))),
         "Off-diagonal entries enter: wrong as soon as coordinates are dependent. grad(s.sum(), x).sum() does this.",
         "One derivative per coordinate: ∂sₖ/∂xₖ, then their sum.",
     ),
     entry(
         "jacobian-diagonal-shifted", "ism", "a diagonal next to the right one", "½‖s‖² + Σₖ Jₖ,ₖ₊₁", "eq-5.5",
-        objective(_tr(lambda t: np.trace(np.roll(t.J, -1, axis=2), axis1=1, axis2=2))),
+        objective(_trace_as(lambda t: np.trace(np.roll(t.J, -1, axis=2), axis1=1, axis2=2))),
         "Off by one in the loop over coordinates: the trace is of something else.", "∂sₖ/∂xₖ, the same k twice.",
     ),
     entry(
-        "trace-first-only", "ism", "only ∂s₁/∂x₁", "½‖s‖² + J₁₁", "eq-5.5", objective(_tr(lambda t: t.J[:, 0, 0])),
+        "trace-first-only", "ism", "only ∂s₁/∂x₁", "½‖s‖² + J₁₁",
+        "eq-5.5", objective(_trace_as(lambda t: t.J[:, 0, 0])),
         "All but the first coordinate shrink to 0.", "Sum over all coordinates.",
     ),
     entry(
         "trace-last-missing", "ism", "the last coordinate left out of the trace", "½‖s‖² + Σ_{k<d} Jₖₖ", "eq-5.5",
-        objective(_tr(lambda t: t.trace - t.J[:, -1, -1])), "The last coordinate's score shrinks to 0.",
+        objective(_trace_as(lambda t: t.trace - t.J[:, -1, -1])), "The last coordinate's score shrinks to 0.",
         "The loop ends at d.",
     ),
     entry(
         "frobenius-for-trace", "ism", "squared Frobenius norm for the trace", "½‖s‖² + ‖J‖²", "eq-5.5",
-        objective(_tr(lambda t: (t.J * t.J).sum(axis=(1, 2)))), "A smoothness penalty, not score matching: s → 0.",
+        objective(_trace_as(lambda t: (t.J * t.J).sum(axis=(1, 2)))),
+        "A smoothness penalty, not score matching: s → 0.",
         "Sum the diagonal itself.",
     ),
     entry(
         "diagonal-squared", "ism", "squares of the diagonal", "½‖s‖² + Σ Jₖₖ²", "eq-5.5",
-        objective(_tr(lambda t: np.einsum("nkk,nkk->n", t.J, t.J))), "Curvature of either sign is penalised: s → 0.",
+        objective(_trace_as(lambda t: np.einsum("nkk,nkk->n", t.J, t.J))),
+        "Curvature of either sign is penalised: s → 0.",
         "Sum the diagonal itself.",
     ),
     entry(
@@ -186,29 +189,29 @@ MISTAKES = [
     ),
     entry(
         "projection-summed", SLICED, "Σₖ (Jv)ₖ: the second v left out", "1ᵀJv", "eq-7.3",
-        objective(_tr(lambda t: np.einsum("nij,mnj->mn", t.J, t.v).mean(axis=0))),
+        objective(_trace_as(lambda t: np.einsum("nij,mnj->mn", t.J, t.v).mean(axis=0))),
         "Its expectation is 0, not the trace: nothing but the square is trained.", "Multiply Jv by v again.",
     ),
     entry(
         "vjp-summed", SLICED, "Σₖ (vᵀJ)ₖ: the second v left out", "vᵀJ1", "eq-7.3",
-        objective(_tr(lambda t: np.einsum("mni,nij->mn", t.v, t.J).mean(axis=0))),
+        objective(_trace_as(lambda t: np.einsum("mni,nij->mn", t.v, t.J).mean(axis=0))),
         "Its expectation is 0, not the trace: nothing but the square is trained.",
         "(grad(v·s, x) * v).sum(): the second v is the one that is missing.",
     ),
     entry(
         "jv-squared", SLICED, "‖Jv‖² for vᵀJv", "vᵀJᵀJv", "eq-7.3",
-        objective(_tr(lambda t: (np.einsum("nij,mnj->mni", t.J, t.v) ** 2).sum(axis=-1).mean(axis=0))),
+        objective(_trace_as(lambda t: (np.einsum("nij,mnj->mni", t.J, t.v) ** 2).sum(axis=-1).mean(axis=0))),
         "It estimates ‖J‖², a smoothness penalty: s → 0.", "vᵀ(Jv), not (Jv)ᵀ(Jv).",
     ),
     entry(
         "diagonal-weighted", SLICED, "only the diagonal of J between the probes", "Σₖ vₖ² Jₖₖ", "eq-7.3",
-        objective(_tr(lambda t: np.einsum("mnk,nkk->mn", t.v * t.v, t.J).mean(axis=0))),
+        objective(_trace_as(lambda t: np.einsum("mnk,nkk->mn", t.v * t.v, t.J).mean(axis=0))),
         "Right in expectation, but it needs the whole diagonal: the cost that slicing avoids.",
         "vᵀJv by one product.",
     ),
     entry(
         "exact-trace", SLICED, "the exact trace instead of the probes", "tr J for vᵀJv", "eq-7.3",
-        objective(_tr(lambda t: t.trace)), "Better than asked for: ISM's trace, not the given probes'.",
+        objective(_trace_as(lambda t: t.trace)), "Better than asked for: ISM's trace, not the given probes'.",
         "Use the probes, or answer the ism cases.",
     ),
     entry(

@@ -23,7 +23,7 @@ def _law(change: Callable[[dict[str, Array], int], dict[str, Array]]) -> Predict
 def _recursion(
     noise: float, square: bool = True, drift: float = 1.0
 ) -> Callable[[dict[str, Array], int], dict[str, Array]]:
-    """The mean and covariance by the recursion, with its pieces replaced."""
+    """The mean and covariance by the recursion, with other constants in it."""
 
     def run(a: dict[str, Array], n_steps: int) -> dict[str, Array]:
         step, d = float(a["step"]), len(a["cov"])

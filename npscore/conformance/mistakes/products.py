@@ -16,7 +16,7 @@ Parts = dict[str, Array]
 
 
 def _product(change: Callable[[str, dict[str, float], Array], Parts]) -> Predict:
-    """Factors of a product with some functions replaced; ``change`` gives log_prob, score, divergence."""
+    """A product with some functions of its factors replaced: ``change`` gives those of one factor."""
 
     def compute(case: Any, arrays: dict[str, Array]) -> Answer:
         out: dict[str, list[Array]] = {"log_prob": [], "score": [], "divergence": []}
@@ -35,7 +35,7 @@ def _product(change: Callable[[str, dict[str, float], Array], Parts]) -> Predict
                 out[block].append(value)
         log_prob, divergence = np.sum(out["log_prob"], axis=0), np.sum(out["divergence"], axis=0)
         whole = {"log_prob": log_prob, "score": np.array(out["score"]).T, "divergence": divergence}
-        # only the blocks that came out different are predicted
+        # only the blocks that differ are predicted
         return {name: value for name, value in whole.items() if changed(case, {name: value}, digits=11)}
 
     return for_density(("product",), compute)

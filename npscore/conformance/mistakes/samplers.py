@@ -19,7 +19,7 @@ def steps_of(case: Any) -> int:
 
 
 def chain(rule: Rule, order: Callable[[Array], Array] = lambda z: z, extra: int = 0) -> Predict:
-    """x after the case's steps of ``rule(score, x, step, z, t)``; ``order`` changes the noise, ``extra`` the count."""
+    """x after the case's steps of ``rule(score, x, step, z, t)``; ``order`` changes the noise, ``extra`` adds steps."""
 
     def predict(case: Any) -> Answer:
         arrays, score = case.inputs("float64"), _where_finite(target(case).score)
@@ -33,7 +33,7 @@ def chain(rule: Rule, order: Callable[[Array], Array] = lambda z: z, extra: int 
 
 
 def _where_finite(score: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """The score, NaN in rows that have left the numbers: a wrong chain may run away."""
+    """The score, NaN in rows that are not finite: a chain with a mistake may diverge."""
 
     def guarded(x: Array) -> Array:
         rows = np.isfinite(x).all(axis=1)

@@ -1,4 +1,4 @@
-"""The density of a case, or the network whose score a chain follows, as npscore has it."""
+"""The density of a case, or the network whose score a chain follows, as npscore's own objects."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def unsmoothed(model: dict[str, Any], arrays: dict[str, Array]) -> targets.Targe
 
 
 def factor(name: str, arrays: dict[str, Array], suffix: str) -> targets.Target:
-    """One density on the line; its parameters carry the suffix."""
+    """A one-dimensional density, whose parameters are the arrays with this suffix."""
     cls, names = FACTORS[name]
     return cls(*(float(arrays[key + suffix]) for key in names))
