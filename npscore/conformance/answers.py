@@ -20,9 +20,9 @@ Array = np.ndarray
 Answer = dict[str, Array]
 Shapes = dict[str, tuple[int, ...]]
 HEX = re.compile(r"[+-]?0x", re.IGNORECASE)
-#: What the conversion to an array raises: Warning for rows of unequal length before NumPy 1.24, RecursionError for a
-#: list that contains itself.
-NOT_NUMBERS = (TypeError, ValueError, OverflowError, RecursionError, Warning)
+#: What the conversion to an array raises: Warning for rows of unequal length before NumPy 1.24, RuntimeError for a list
+#: that contains itself and for tensors without numbers.
+NOT_NUMBERS = (TypeError, ValueError, OverflowError, RuntimeError, Warning)
 
 
 @dataclass(frozen=True)

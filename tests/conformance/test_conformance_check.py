@@ -210,6 +210,31 @@ def test_bad_answers_are_named(name):
         answer_of(CASE, result)
 
 
+class WithoutNumbers:
+    """A tensor that cannot be converted, such as PyTorch's on the device "meta"."""
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no numbers here")
+
+
+def test_answers_of_objects_that_are_no_numbers_are_errors_of_their_case():
+    endless = []
+    endless.append(endless)
+    losses = [endless, WithoutNumbers(), [[[1.0]] * 3], "\x1b[2J" * 1000]
+
+    def moody(case):
+        number = CASES.split(",").index(case.id)
+        return (
+            {"loss": [endless, WithoutNumbers(), [[[1.0]] * 3], "\x1b[2J" * 1000][number]}
+            if number < 4
+            else dsm(case)
+        )
+
+    report = check({"dsm": moody}, cases=CASES)
+    assert [case.status for case in report.cases] == ["errored"] * 4 + ["graded"] * 2
+    assert all(case.reason.isprintable() and len(case.reason) <= 500 for case in report.cases)
+
+
 BAD_CALLS = {
     "operation": (lambda: check({"dms": dsm}), ValueError, "operation must be one of .*'dms'"),
     "no functions": (lambda: check({}), ValueError, "functions must name at least one"),

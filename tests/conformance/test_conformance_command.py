@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,15 @@ def test_results_may_be_partial_skipped_and_errors(tmp_path, capsys):
     del answers[IDS[2]]
     path.write_text(json.dumps({"answers": answers}))
     assert conform("grade", path, "--cases", "dsm") == 0
+
+
+def test_a_terminal_without_the_letters_of_mathematics_gets_escapes(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"answers": {id: reply["answer"] for id, reply in halved(CASES).items()}}))
+    command = [sys.executable, "-m", "npscore", "conform", "grade", str(path), "--cases", ",".join(IDS)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(command, capture_output=True, env=environment, timeout=60)
+    assert run.returncode == 1 and rb"one \xbd too many" in run.stdout and run.stdout.isascii(), run.stderr
 
 
 def test_a_declared_convention_passes_and_is_said(program, capsys):

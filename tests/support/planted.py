@@ -298,6 +298,30 @@ MISTAKES = [
         ("a complex step that forgets to divide", "value.imag / step", "value.imag",
          "test_checks.py::test_complex_step_gradient_is_right_to_rounding_in_every_type"),
     ),
+    *_table(
+        "conformance/untrusted.py",
+        ("JSON of any depth", "_depth(data) > DEPTH", "_depth(data) > 10**9",
+         "conformance/test_conformance_hostile.py::test_a_reply_that_cannot_be_used_costs_its_own_case_only[800 deep]"),
+        ("escape sequences printed as they are", "c if c.isprintable() else", "c if True else",
+         "conformance/test_conformance_hostile.py::test_a_reply_that_cannot_be_used_costs_its_own_case_only[escapes]"),
+    ),
+    *_table(
+        "conformance/offline.py",
+        ("a damaged result taken for a case left out", "return missing if self.unreadable else 0", "return 0",
+         "conformance/test_conformance_results.py::test_damaged_lines_are_said_and_the_rest_is_graded"),
+    ),
+    *_table(
+        "conformance/process.py",
+        ("the program killed without its children", "os.killpg(child.pid,", "os.kill(child.pid,",
+         "conformance/test_conformance_runner.py::test_no_child_of_the_program_outlives_it"),
+        ("a line of any length kept", "data[: self._room - len(self._part)]", "data",
+         "conformance/test_conformance_hostile.py::test_a_reply_of_60_megabytes_takes_little_memory"),
+    ),
+    *_table(
+        "conformance/signals.py",
+        ("a deferred signal is lost", "signal.raise_signal(number)", "pass",
+         "conformance/test_conformance_hostile.py::test_a_deferred_signal_arrives_after_the_block"),
+    ),
 ]  # fmt: skip
 
 
