@@ -39,7 +39,7 @@ def _run(options: Any) -> int:
     code = _report(grade(run.answers, options.dtype, declared), options)
     for note in run.notes():
         _say(note)
-    if run.lost == len(run.answers):
+    if run.is_silent:
         return _not_made("nothing was checked: the program replied to none of the cases")
     return code
 

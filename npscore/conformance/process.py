@@ -91,7 +91,7 @@ class Process:
             self._kill = weakref.finalize(self, _kill_group, self._child)
         self._outgoing, self._arrived = bytearray(), deque[bytes]()
         self._stdout, self._stderr = Lines(LINE_BYTES), Lines(STDERR_BYTES)
-        self._last_words: deque[str] = deque(maxlen=STDERR_LINES)
+        self._last_errors: deque[str] = deque(maxlen=STDERR_LINES)
         self._selector = selectors.DefaultSelector()
         for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
             os.set_blocking(stream.fileno(), False)
@@ -152,7 +152,7 @@ class Process:
         while self._wait(0.0) and time.monotonic() < deadline:  # what it wrote before it ended
             self._arrived.clear()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        reasons = [line for line in self._last_words if REASON.search(line)] or list(self._last_words)
+        reasons = [line for line in self._last_errors if REASON.search(line)] or list(self._last_errors)
         return f"the program ended with {how}" + (f": {reasons[-1][:300]}" if reasons else "")
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ class Process:
         lines = self._stderr.feed(self._read(stream))[-STDERR_LINES:]
         texts = [printable(line.decode("utf-8", "replace"), STDERR_BYTES) for line in lines if line.strip()]
         self.log.stderr += texts
-        self._last_words += texts
+        self._last_errors += texts
 
     def _read(self, stream: IO[bytes]) -> bytes:
         """What has come; nothing at the end, after which the pipe is not waited for."""

@@ -39,6 +39,12 @@ class Run:
     first_garbage: str
     stderr: tuple[str, ...]
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the program replied to none of the cases that it was asked."""
+        skipped = sum(isinstance(answer, Skipped) for answer in self.answers.values())
+        return 0 < self.lost == len(self.answers) - skipped
+
     def notes(self) -> list[str]:
         """What a reader of the report should know besides, a sentence each."""
         lines = []

@@ -186,9 +186,11 @@ def test_a_ready_message_that_is_too_large_ends_the_check(program, capsys):
 
 
 def test_a_program_that_replies_to_nothing_was_not_checked(program, capsys):
-    command = program(deeds=dict.fromkeys(IDS, "kill"))
-    assert conform("run", "--cmd", command, *ASKED) == 2
-    assert "replied to none of the cases" in capsys.readouterr().err
+    ready = {"type": "ready", "operations": ["dsm"]}
+    command = program(deeds=dict.fromkeys(IDS, "kill"), ready=ready)
+    for asked in (ASKED, ("--cases", f"{ASKED[1]},esm")):
+        assert conform("run", "--cmd", command, *asked) == 2
+        assert "replied to none of the cases" in capsys.readouterr().err
 
 
 def test_a_program_that_vanishes_loses_no_answers(program, tmp_path):
