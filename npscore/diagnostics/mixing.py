@@ -76,20 +76,23 @@ def _split(trajectory: Any) -> Array:
         raise ValueError(
             f"trajectory must have shape (t, n_chains, d) with t >= 4, got shape {trajectory.shape}"
         )
-    trajectory = np.ldexp(trajectory, -exponents(trajectory, axis=(0, 1)))  # within [-1, 1]
     half = len(trajectory) // 2
-    return np.concatenate([trajectory[:half], trajectory[-half:]], axis=1).astype(np.float64, copy=False)
+    halves = np.concatenate([trajectory[:half], trajectory[-half:]], axis=1)  # (h, m, d), a copy
+    np.ldexp(halves, -exponents(trajectory, axis=(0, 1)), out=halves)  # within [-1, 1]
+    return halves.astype(np.float64, copy=False)
 
 
 def _means_and_deviations(chains: Array) -> tuple[Array, Array]:
     """The means of the half-chains, (m, d), and the draws minus the mean of their half-chain, (h, m, d).
 
-    The first draw is subtracted first: then a chain that stands still has deviations of exactly 0, and one that moves
-    little keeps the digits of its moves.
+    ``chains`` becomes the deviations. The first draw is subtracted first: then a chain that stands still has
+    deviations of exactly 0, and one that moves little keeps the digits of its moves.
     """
-    from_start = chains - chains[0]  # (h, m, d)
-    shift = from_start.mean(axis=0)  # (m, d)
-    return chains[0] + shift, from_start - shift
+    start = chains[0].copy()  # (m, d)
+    chains -= start
+    shift = chains.mean(axis=0)  # (m, d)
+    chains -= shift
+    return start + shift, chains
 
 
 def _moves(deviations: Array) -> Array:
@@ -110,8 +113,10 @@ def _rhat(means: Array, deviations: Array) -> Array:
 def _root_of_squares(x: Array, axis: Any) -> Array:
     """√(Σ x²) along ``axis``, with squares of x in units of its own largest number."""
     exponent = exponents(x, axis=axis)  # (d,)
+    unit = np.ldexp(x, -exponent)
     with np.errstate(under="ignore"):
-        return np.ldexp(np.sqrt((np.ldexp(x, -exponent) ** 2).sum(axis=axis)), exponent)
+        unit *= unit
+        return np.ldexp(np.sqrt(unit.sum(axis=axis)), exponent)
 
 
 def _mean_autocorrelation(deviations: Array) -> Array:
@@ -121,13 +126,14 @@ def _mean_autocorrelation(deviations: Array) -> Array:
     in it, the sum is taken over spectra, and only one inverse transform is needed. Where nothing moves: 0.
     """
     h, m, d = deviations.shape
-    deviations = np.ldexp(deviations, -exponents(deviations, axis=(0, 1)))
+    exponent = exponents(deviations, axis=(0, 1))  # (d,)
     size = 1 << (2 * h - 1).bit_length()  # no wrap-around
     power = np.zeros((d, size // 2 + 1))
     some = max(1, _BLOCK // (size * d))
     with np.errstate(under="ignore"):
         for start in range(0, m, some):
-            block = np.moveaxis(deviations[:, start : start + some], 0, -1)  # (b, d, h)
+            block = np.ldexp(deviations[:, start : start + some], -exponent)  # (h, b, d)
+            block = np.moveaxis(block, 0, -1)  # (b, d, h)
             spectrum = np.fft.rfft(block, size)  # (b, d, size // 2 + 1)
             power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
     covariance = np.fft.irfft(power, size)[:, :h].T  # (h, d)

@@ -268,7 +268,7 @@ MISTAKES = [
     ),
     *_table(
         "diagnostics/mixing.py",
-        ("spreads squared in the units of the data", "np.ldexp(x, -exponent) ** 2", "np.ldexp(x, 0 * exponent) ** 2",
+        ("spreads squared in the units of the data", "unit = np.ldexp(x, -exponent)", "unit, exponent = 1 * x, 0",
          "diagnostics/test_scale.py::test_chains_that_hardly_move_beside_how_far_they_are_apart[1e-300]"),
         ("R-hat without the within term", "np.hypot(np.sqrt((h - 1) / h), ratio)", "ratio",
          "diagnostics/test_mixing.py::test_both_are_their_formulas_draw_by_draw"),
