@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,7 @@ def one_blas_thread() -> Iterator[None]:
     with _lock:
         if _limiter is None and threadpoolctl is not None:
             _take_control()
-            _limiter = _controller().limit(limits=1, user_api="blas")
+            _limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
         _open.add(token)
     try:
         yield
@@ -53,9 +54,9 @@ def _take_control() -> None:
         openblas.clear_controlling_thread(force=True)
 
 
-@functools.lru_cache(maxsize=1)
-def _controller() -> Any:
-    """The BLAS libraries of this process; looking for them takes longer than a short run."""
+@functools.lru_cache(maxsize=2)
+def _controller(with_scipy: bool) -> Any:
+    """The BLAS libraries of this process, with SciPy's own once that is loaded; finding them takes milliseconds."""
     return threadpoolctl.ThreadpoolController()
 
 

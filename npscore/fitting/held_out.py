@@ -82,6 +82,10 @@ def _split(rows: Rows, fraction: Any, rng: np.random.Generator) -> tuple[Rows, A
 def _given(rows: Rows, validation: Any, model: ScoreModel) -> tuple[Array, Optional[Array]]:
     """Held-out rows, with conditions where the training rows have them, clean and in the model's type."""
     if not rows.conditional:
+        if isinstance(validation, tuple) and len(validation) == 2 and np.ndim(validation[0]) == 2:
+            raise ValueError(
+                f"validation must be rows alone, as the rows have no cond, got a pair {_show(validation)}"
+            )
         return in_models_type(validation, None, model, "validation", "validation")
     if not isinstance(validation, tuple) or len(validation) != 2:
         raise TypeError(

@@ -40,7 +40,11 @@ class LBFGS(Optimizer):
             object.__setattr__(self, "tolerance", as_number(self.tolerance, "tolerance", at_least=0.0))
 
     def first_memory(self, problem: Problem, rng: np.random.Generator) -> None:
-        """None: SciPy's own memory cannot be had, so that a run goes on from θ alone."""
+        """None: SciPy's own memory cannot be had, so that a run goes on from θ alone.
+
+        SciPy is loaded here, before any work, and before BLAS is limited to one thread: it brings a BLAS of its own.
+        """
+        import scipy.optimize  # noqa: F401
 
     def minimise(self, run: Run) -> str:
         """At most as many iterations as there are steps left; the point it ends with is judged too."""

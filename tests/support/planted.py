@@ -254,6 +254,30 @@ MISTAKES = [
          "fitting/test_sharded.py::test_a_seed_fixes_the_noise_and_no_two_shards_share_theirs"),
     ),
     *_table(
+        "fitting/rows.py",
+        ("conditions of other rows", "shard.cond[index]", "shard.cond[: len(index)]",
+         "fitting/test_fitting_conditions.py::test_a_batch_has_the_conditions_of_its_rows"),
+    ),
+    *_table(
+        "fitting/held_out.py",
+        ("held-out conditions in another order", "fraction, rng=same_order)", "fraction, rng=rng)",
+         "fitting/test_fitting_conditions.py::test_held_out_rows_keep_their_conditions[adam]"),
+        ("a new draw at every held-out loss", "copy.deepcopy(self.rng)", "self.rng",
+         "fitting/test_fitting_stops.py::"
+         "test_held_out_rows_are_judged_by_the_objectives_own_loss_on_one_draw[adam-0.0-dsm]"),
+    ),
+    *_table(
+        "fitting/lbfgs.py",
+        ("a decrease that has units", "self.tolerance * max(abs(before), abs(loss))", "self.tolerance",
+         "fitting/test_fitting_scale.py::test_an_affine_score_finds_its_minimum_in_any_units[1000000.0]"),
+    ),
+    *_table(
+        "fitting/run.py",
+        ("the parameters judged, not their average", "loss(self.model._with_theta(state.average))",
+         "loss(self.model._with_theta(state.theta))",
+         "fitting/test_fitting_stops.py::test_the_average_is_what_is_judged_and_returned"),
+    ),
+    *_table(
         "fitting/shards.py",
         ("a view taken for the whole map", " + _address(array) - _address(root)", "",
          "fitting/test_shards.py::test_of_a_memory_map_only_its_place_is_sent[rows-<f8-C]"),
