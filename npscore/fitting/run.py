@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.blas import one_blas_thread
 from .._run.borders import NotFiniteError
 from .._run.progress import Progress
 from ..models.base import Array, ScoreModel
@@ -98,15 +97,11 @@ class Run:
         self.file: Any = None  # the checkpoint, written every ``save_every`` steps
         self.save_every = problem.steps
 
+    @np.errstate(all="ignore")
     def carry_out(self, progress: Optional[bool]) -> FitResult:
-        """Minimise to the end, to Ctrl-C or to an overflow; BLAS keeps to one thread, for bits and for speed."""
-        steps = self.problem.steps
+        """Minimise to the end, to Ctrl-C or to an overflow."""
         try:
-            with (
-                one_blas_thread(),
-                Progress("fit", steps, enabled=progress) as self.line,
-                np.errstate(all="ignore"),
-            ):
+            with Progress("fit", self.problem.steps, enabled=progress) as self.line:
                 self.state = self.judged(self.state)
                 stopped = self.optimizer.minimise(self)
         except KeyboardInterrupt:

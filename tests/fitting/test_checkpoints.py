@@ -331,7 +331,7 @@ def test_ctrl_c_between_any_two_lines_then_resuming(path):
     case = {**CASES["validation"], "ema": 0.9, "jitter": 0.1, "steps": 2, "checkpoint_every": 2}
     whole = run(**case)
     settings = {**case, "checkpoint": path, "resume": True}
-    counter = CtrlC(None)
+    counter, before = CtrlC(None), np.geterr()
     same(traced(counter, **settings), whole)
     returned = 0
     for at in range(1, counter.lines + 1):
@@ -347,3 +347,4 @@ def test_ctrl_c_between_any_two_lines_then_resuming(path):
         assert os.listdir(path.parent) in ([], [path.name])
         same(run(**settings), whole)
     assert returned > 100
+    assert np.geterr() == before
