@@ -55,10 +55,27 @@ def reading(form: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> Readi
         return Reading(skip, out, sigma / square, -alpha * sigma_data / root, 1.0 / root)
 
 
-def score_factors(form: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> tuple[Any, Any, Any]:
-    """a, b, c of s(x) = a x + b F(c x): a = −u/σ, b = −w/σ."""
-    _, _, u, w, c = reading(form, alpha, sigma, sigma_data)
-    return -u / sigma, -w / sigma, c
+def factors(form: str, of: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> tuple[Any, Any, Any]:
+    """a, b, c with which a network F of one form gives what one ``of`` another would return: a x + b F(c x).
+
+    The score is a = −u/σ, b = −w/σ. A form read as itself is a = 0, b = 1, also where α = 0.
+    """
+    as_choice(of, "of", FORMS)
+    p, q, u, w, c = reading(form, alpha, sigma, sigma_data)
+    if of == form:
+        return 0.0 * sigma, 1.0 + 0.0 * sigma, c
+    if of == "score":
+        return -u / sigma, -w / sigma, c
+    if of in ("epsilon", "ncsnv2"):
+        return (u, w, c) if of == "epsilon" else (-u, -w, c)
+    if of == "x0":
+        return p, q, c
+    if of == "v":
+        return alpha * u - sigma * p, alpha * w - sigma * q, c
+    if of == "flow":
+        return u - p, w - q, c
+    skip, out, *_ = reading(of, alpha, sigma, sigma_data)
+    return (p - skip) / out, q / out, c
 
 
 def expressed(form: str, x0: Any, noise: Any, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> Any:

@@ -105,6 +105,15 @@ class Schedule(ABC):
         coef_x0 = self._alpha(s) * w / self._sigma(t) ** 2
         return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])
 
+    def slopes(self, t: Any) -> tuple[Any, Any]:
+        """α′ and σ′: the probability flow is dx/dt = α′ x̂₀ + σ′ ε̂, finite also where α = 0 for Flow and Cosine."""
+        dalpha, dsigma = self._slopes(self.times(t))
+        return dalpha[()], dsigma[()]
+
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        f, sigma = self._f(t), self._sigma(t)
+        return f * self._alpha(t), f * sigma + 0.5 * self._g2(t) / sigma
+
     def prior_std(self, t: Any) -> float:
         """The standard deviation π of the prior N(0, π²I) that stands for x_t at the noisy end: 1 here."""
         self.times(t)
@@ -324,6 +333,10 @@ class Cosine(Schedule):
     def _g2(self, t: Array) -> Array:
         return -2.0 * self._f(t)
 
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        dalpha = -self._rate * np.cos(self._left(t)) / self._cos_u0
+        return dalpha, -self._alpha(t) * dalpha / self._sigma(t)
+
     def _transition(self, t: Array, s: Array) -> Transition:
         both = self._rate * (t + s + 2.0 * self.offset)  # u_t + u_s
         w = np.sin(self._rate * (t - s)) * np.sin(both) / np.sin(self._left(s)) ** 2
@@ -346,6 +359,9 @@ class Flow(Schedule):
 
     def _g2(self, t: Array) -> Array:
         return 2.0 * t / (1.0 - t)
+
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        return -np.ones_like(t), np.ones_like(t)
 
     def _transition(self, t: Array, s: Array) -> Transition:
         w = (t - s) * ((t - s) + 2.0 * s * (1.0 - t)) / (1.0 - s) ** 2  # t + s − 2ts, of positive terms

@@ -10,7 +10,7 @@ from .._run.borders import as_array, as_batch, as_choice, as_positive
 from ..models import FixedScaling, ScaledScore, Scaling, ScoreModel, built, described
 from . import discrete, embeddings, schedules
 from .embeddings import Embedding, as_embedding
-from .forms import FORMS, expressed, reading, score_factors
+from .forms import FORMS, factors
 from .schedules import Array, Schedule
 
 
@@ -30,7 +30,7 @@ class DiffusionScore(ScaledScore):
     off the network.
 
     Raises TypeError or ValueError for a wrong argument, for σ_t = 0 (there is no score of points), and for α_t = 0 in a
-    form whose score does not depend on F there (x0, v, flow) or divides by α.
+    form whose score does not depend on F there (x0, v, flow, edm).
     Derivation: chapters 12 and 13. Source: Song et al. 2021; Karras et al. 2022, §5.
     """
 
@@ -85,20 +85,22 @@ class DiffusionScore(ScaledScore):
         return t
 
     def _scaling(self, cond: Optional[Array], like: Array) -> Scaling:
+        return self._read(cond, like, "score")
+
+    def _read(self, cond: Array, like: Array, of: str) -> Scaling:
+        """a, b, c, e with which the network gives what one of form ``of`` would return."""
         t = self.schedule.times(cond[:, 0])
         alpha, sigma = self.schedule._alpha(t), self.schedule._sigma(t)
-        self._check_signal(alpha, t)
-        factors = score_factors(self.form, alpha, sigma, self.sigma_data)
-        a, b, c = (_typed(number, like)[:, None] for number in factors)
-        return Scaling(a, b, c, self._features(cond, t, like))
-
-    def _check_signal(self, alpha: Array, t: Array) -> None:
-        if self.form in ("x0", "v", "flow", "epsilon") and (alpha == 0).any():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = factors(self.form, of, alpha, sigma, self.sigma_data)
+        lost = ~np.isfinite(numbers[0] + numbers[1]) | ((numbers[1] == 0) & (of == "score"))
+        if lost.any():
             raise ValueError(
-                f"t must be a time with signal, α > 0, for a network of form {self.form!r}, got "
-                f"{t[alpha == 0].flat[0]}: "
-                "start a little below, or read model.output(x, t, form)"
+                f"t must be a time with signal, α > 0, to read {of!r} off a network of form {self.form!r}, got "
+                f"{t[lost].flat[0]}: start a little below, or read model.output(x, t, {self.form!r})"
             )
+        a, b, c = (_typed(number, like)[:, None] for number in numbers)
+        return Scaling(a, b, c, self._features(cond, t, like))
 
     def _features(self, cond: Array, t: Array, like: Array) -> Array:
         """What the network is conditioned on: the embedding of t, then the label."""
@@ -107,10 +109,14 @@ class DiffusionScore(ScaledScore):
 
     # ---- fixed conditions, other forms ---------------------------------------------------------------
 
-    def at(self, t: Any, cond: Any = None) -> FixedScaling:
-        """The plain model x ↦ s(x, t): t a number, ``cond`` (c,) the label where there is one."""
-        row = self._row(t, cond)
-        a, b, c, e = self._scaling(row, np.empty(0, self.dtype).real)
+    def at(self, t: Any, cond: Any = None, of: str = "score") -> FixedScaling:
+        """The plain model x ↦ s(x, t): t a number, ``cond`` (c,) the label where there is one.
+
+        ``of`` another form, the function that a network of that form would be: finite where α = 0 for the
+        network's own.
+        """
+        as_choice(of, "of", FORMS)
+        a, b, c, e = self._read(self._row(t, cond), np.empty(0, self.dtype).real, of)
         network = self._network.at(e[0])
         return FixedScaling(network, *(float(number[0, 0]) for number in (a, b, c)))
 
@@ -128,7 +134,8 @@ class DiffusionScore(ScaledScore):
         """What a network of ``form`` would return at x (n, d) and t, a number or (n,); ``cond`` (n, c) or (c,)
         is the label.
 
-        The network's own form is what it returns, also where α = 0; others are read off x and that.
+        The network's own form is what it returns, also where α = 0; others are read off x and that, and refused where
+        that takes a division by α = 0.
         """
         as_choice(form, "form", FORMS)
         x = as_batch(x, "x", d=self.d, allow_complex=True)
@@ -136,20 +143,8 @@ class DiffusionScore(ScaledScore):
             t = np.broadcast_to(as_array(t, "t"), (len(x),))[:, None]
             label = np.broadcast_to(as_array(cond, "cond"), (len(x), self.condition - 1))
             t = np.concatenate([t, label], axis=1)
-        rows = self._conditioned(t, x)
-        like = self._typed(x)
-        times = self.schedule.times(rows[:, 0])
-        alpha, sigma = (
-            _typed(part(times), like)[:, None] for part in (self.schedule._alpha, self.schedule._sigma)
-        )
-        p, q, u, w, c = reading(self.form, alpha, sigma, self.sigma_data)
-        F = self._network.score(c * x, self._features(rows, times, like))
-        if form == self.form:
-            return F
-        noise = u * x + w * F
-        if form in ("score", "epsilon", "ncsnv2"):  # no x₀ is needed, which may divide by α
-            return expressed(form, None, noise, alpha, sigma)
-        return expressed(form, p * x + q * F, noise, alpha, sigma, self.sigma_data)
+        a, b, c, e = self._read(self._conditioned(t, x), self._typed(x), form)
+        return a * x + b * self._network.score(c * x, e)
 
     # ---- files ---------------------------------------------------------------------------------------
 

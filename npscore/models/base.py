@@ -22,7 +22,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_condition, as_shaped, unchecked_twin
-from .rows import map_in_blocks, rows_per_block, vjp_in_blocks
+from .rows import blocks_of, map_in_blocks, rows_per_block, vjp_in_blocks
 
 Array = np.ndarray
 Pullback = Callable[..., Array]
@@ -141,6 +141,16 @@ class ScoreModel(ABC):
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
         return map_in_blocks(self._divergence, *self._inputs(x, cond), rows_per_block(self._trace_numbers))
 
+    def score_and_divergence(self, x: Any, cond: Any = None) -> tuple[Array, Array]:
+        """Score (n, d) and exact trace (n,) together, by one forward pass, for x of shape (n, d)."""
+        x, cond = self._inputs(x, cond)
+        parts = [
+            self._score_and_divergence(x[b], None if cond is None else cond[b])
+            for b in blocks_of(len(x), rows_per_block(self._trace_numbers))
+        ]
+        s, div = zip(*parts)
+        return (s[0], div[0]) if len(parts) == 1 else (np.concatenate(s), np.concatenate(div))
+
     def jacobian(self, x: Any, cond: Any = None) -> Array:
         """The Jacobian J[n, i, j] = ∂sᵢ/∂xⱼ at each row, shape (n, d, d), for x of shape (n, d)."""
         return map_in_blocks(self._jacobian, *self._inputs(x, cond), rows_per_block(self.d * self._numbers))
@@ -202,7 +212,10 @@ class ScoreModel(ABC):
         return self._score_vjp(x, cond)[0]
 
     def _divergence(self, x: Array, cond: Optional[Array] = None) -> Array:
-        return self._divergence_vjp(x, cond)[1]
+        return self._score_and_divergence(x, cond)[1]
+
+    def _score_and_divergence(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array]:
+        return self._divergence_vjp(x, cond)[:2]
 
     @cached_property
     def _numbers(self) -> int:

@@ -179,9 +179,9 @@ class MLP(LayeredScore):
 
         return run.s, pullback
 
-    def _divergence(self, x: Array, cond: Optional[Array] = None) -> Array:
+    def _score_and_divergence(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array]:
         run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=1)
-        return trace(self._x_layers, run)[0]
+        return run.s, trace(self._x_layers, run)[0]
 
     def _divergence_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array, Pullback]:
         run = forward(self._layers, self._activation, x if cond is None else beside(x, cond), order=2)

@@ -35,7 +35,7 @@ def map_in_blocks(
     """``function(x, cond)``, ``rows`` rows at a time."""
     if len(x) <= rows:
         return function(x, cond)
-    return np.concatenate([function(x[b], _take(cond, b, 0)) for b in _blocks(len(x), rows)])
+    return np.concatenate([function(x[b], _take(cond, b, 0)) for b in blocks_of(len(x), rows)])
 
 
 def vjp_in_blocks(
@@ -52,7 +52,7 @@ def vjp_in_blocks(
     """
     if len(inputs[0]) <= rows:
         return primitive(*inputs)
-    blocks = _blocks(len(inputs[0]), rows)
+    blocks = blocks_of(len(inputs[0]), rows)
 
     def run(block: slice) -> tuple[Any, ...]:
         return primitive(*(_take(a, block, axis) for a, axis in zip(inputs, in_axes)))
@@ -110,7 +110,7 @@ def sum_over_rows(
             weighted.append(c if c.shape == outputs[1].shape else np.broadcast_to(c, outputs[1].shape))
         return w[b] @ ell, pullback(*weighted), ell
 
-    first, *others = _blocks(len(x), rows_per_block(numbers * (1 if v is None else len(v))))
+    first, *others = blocks_of(len(x), rows_per_block(numbers * (1 if v is None else len(v))))
     with np.errstate(over="ignore", invalid="ignore"):
         loss, grad, *values = part(first)
         for b in others:
@@ -145,7 +145,8 @@ def dimension(model: Any) -> int:
     return model.d
 
 
-def _blocks(n: int, rows: int) -> list[slice]:
+def blocks_of(n: int, rows: int) -> list[slice]:
+    """n rows in slices of at most so many."""
     return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
 

@@ -84,9 +84,10 @@ class ScaledScore(ScoreModel):
         bc = _flat(b * c)
         return a * x + b * F, self.d * _flat(a) + bc * div, lambda ds, ddiv: pull(b * ds, bc * ddiv)
 
-    def _divergence(self, x: Array, cond: Optional[Array] = None) -> Array:
+    def _score_and_divergence(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array]:
         a, b, c, e = self._scaling(cond, self._typed(x))
-        return self.d * _flat(a) + _flat(b * c) * self._network._divergence(c * x, e)
+        F, div = self._network._score_and_divergence(c * x, e)
+        return a * x + b * F, self.d * _flat(a) + _flat(b * c) * div
 
     def _quadratic_form_vjp(
         self, x: Array, v: Array, cond: Optional[Array] = None

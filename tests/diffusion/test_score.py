@@ -57,7 +57,7 @@ def test_a_form_at_its_own_target_is_the_denoising_score(form, schedule):
     target = diffusion.expressed(form, X0, EPS, alpha, sigma, 0.6)
     assert relative_error(p * x + q * target, X0) < 1e-13
     assert relative_error(u * x + w * target, EPS) < 1e-13
-    a, b, _ = diffusion.forms.score_factors(form, alpha, sigma, 0.6)
+    a, b, _ = diffusion.forms.factors(form, "score", alpha, sigma, 0.6)
     assert relative_error(a * x + b * target, -EPS / sigma) < 1e-13
 
 
@@ -70,7 +70,7 @@ def test_the_loss_of_a_form_is_the_score_s_over_b_squared(form, schedule):
     model = DiffusionScore(network(), schedule, form, sigma_data=0.6)
     x = alpha * X0 + sigma * EPS
     F, target = model.output(x, t, form), diffusion.expressed(form, X0, EPS, alpha, sigma, 0.6)
-    _, b, _ = diffusion.forms.score_factors(form, alpha, sigma, 0.6)
+    _, b, _ = diffusion.forms.factors(form, "score", alpha, sigma, 0.6)
     residual = model.score(x, t) + EPS / sigma
     np.testing.assert_allclose(((F - target) ** 2).sum(1), ((residual / b) ** 2).sum(1), rtol=1e-10)
 
