@@ -22,6 +22,7 @@ def log_likelihood(
     times: Any,
     *,
     schedule: Optional[Schedule] = None,
+    prior: Any = None,
     progress: Optional[bool] = None,
 ) -> Array:
     """log p(x) of the density at times[0], in nats, (n,): by the probability flow to N(0, π²I) at times[-1].
@@ -31,10 +32,10 @@ def log_likelihood(
         log p(x) = log N(x_T; 0, π²I) + ∫ (f d − ½ g² div s) dt
 
     with the exact divergence, no estimate; RK4 on the grid of ``times``, which increase, from the data's level to the
-    prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with
-    ``score`` and
-    ``score_divergence`` (a diffused target). π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM. The
-    density of a model at a small time is that of data with that much noise.
+    prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with ``score`` and
+    ``score_divergence`` (a diffused target). π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM; a ``prior``
+    with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of data with
+    that much noise.
 
     Raises TypeError or ValueError for a wrong argument; times end below 1 where α = 0 there (Flow, Cosine).
     Source: Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39.

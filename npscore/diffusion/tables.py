@@ -18,7 +18,7 @@ import numpy as np
 from .._run.borders import as_array, as_choice, as_count, as_flag, as_number, as_positive
 from . import rows
 from .discrete import Discrete
-from .rows import AnyRow, CorrectorRow, Ends, HeunRow, Row, ends_of
+from .rows import AnyRow, CorrectorRow, Ends, Row, ends_of
 from .schedules import EDM, VE, Array, Schedule
 
 #: What rows can multiply: forms that are linear readings of x₀ and ε without a scale of their own.

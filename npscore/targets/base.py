@@ -116,6 +116,18 @@ def square_norm(y: Array, axis: int = -1) -> Array:
     return (y * y).sum(axis=axis)
 
 
+def diffused(one: Callable[[float, float], Target], alpha: Any, sigma: Any) -> Any:
+    """``one(α, σ)`` for two numbers, or a tuple of it for arrays (k,) of them; not both may be 0."""
+    alpha, sigma = np.broadcast_arrays(as_array(alpha, "alpha"), as_array(sigma, "sigma"))
+    if (alpha < 0).any() or (sigma < 0).any() or ((alpha == 0) & (sigma == 0)).any() or alpha.ndim > 1:
+        raise ValueError(
+            f"alpha and sigma must be >= 0 and not both 0, numbers or (k,), got {alpha.tolist()} and {sigma.tolist()}"
+        )
+    if alpha.ndim == 0:
+        return one(float(alpha), float(sigma))
+    return tuple(map(one, alpha.tolist(), sigma.tolist()))
+
+
 def as_vector(value: Any, name: str) -> Array:
     """A non-empty ``(d,)`` array."""
     array = as_array(value, name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import as_choice, as_covariance, as_positive
-from .base import LOG_2PI, Target, as_vector, set_fields, square_norm
+from .base import LOG_2PI, Target, as_vector, diffused, set_fields, square_norm
 from .precision import like, narrowest_type
 from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor
 from .whitening import Whitening, whitening
@@ -48,6 +48,14 @@ class Gaussian(Target):
     def smoothed(self, sigma: float) -> Gaussian:
         """The density of x + sigma·z, z ~ N(0, I): N(mean, cov + sigma² I), DSM's target (eq-1.17)."""
         return Gaussian(self.mean, add_noise(self.cov, sigma))  # eq-1.17
+
+    def diffused(self, alpha: Any, sigma: Any) -> Any:
+        """The density of αx + σz, z ~ N(0, I): N(α mean, α² cov + σ² I); of arrays a tuple, one density each."""
+        return diffused(self._diffused, alpha, sigma)
+
+    def _diffused(self, alpha: float, sigma: float) -> Gaussian:
+        cov = alpha * alpha * self.cov + sigma * sigma * np.eye(self.d)
+        return Gaussian(alpha * self.mean, cov)
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The tensor rule x = μ + L z of order**d nodes, ``rule`` "trapezoid" or "gauss-hermite".

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import as_array, as_covariance, as_shaped
-from .base import Target, as_vector, set_fields, square_norm
+from .base import Target, as_vector, diffused, set_fields, square_norm
 from .gaussian import add_noise, log_normaliser, push_forward, standard_grid
 from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature
@@ -93,6 +93,15 @@ class GaussianMixture(Target):
     def smoothed(self, sigma: float) -> GaussianMixture:
         """The density of x + sigma·z, z ~ N(0, I): every covariance grows by sigma² I (eq-1.17)."""
         return GaussianMixture(self.weights, self.means, add_noise(self.covs, sigma))  # eq-1.17
+
+    def diffused(self, alpha: Any, sigma: Any) -> Any:
+        """The density of αx + σz, z ~ N(0, I): means α μₖ, covariances α² Σₖ + σ² I; of arrays a tuple, one
+        density each."""
+        return diffused(self._diffused, alpha, sigma)
+
+    def _diffused(self, alpha: float, sigma: float) -> GaussianMixture:
+        covs = alpha * alpha * self.covs + sigma * sigma * np.eye(self.d)
+        return GaussianMixture(self.weights, alpha * self.means, covs)
 
     def quadrature(self, order: int, rule: str = "trapezoid") -> Quadrature:
         """The components' rules side by side, K · order**d nodes, ``rule`` as for the Gaussian."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .base import Target, set_fields
+from .base import Target, diffused, set_fields
 from .quadrature import Quadrature, Rule, as_order, tensor
 
 Array = np.ndarray
@@ -36,6 +37,15 @@ class Product(Target):
             if factor.d != 1:
                 raise ValueError(f"factors[{j}] must have d = 1, got d = {factor.d}")
         set_fields(self, factors=factors)
+
+    def diffused(self, alpha: Any, sigma: Any) -> Any:
+        """The density of αx + σz, z ~ N(0, I), where every factor has one; of arrays a tuple, one density each."""
+        for j, factor in enumerate(self.factors):
+            if not hasattr(factor, "diffused"):
+                raise TypeError(
+                    f"factors[{j}] must be a density that diffuses in closed form, got {factor!r}"
+                )
+        return diffused(lambda a, s: Product(tuple(f.diffused(a, s) for f in self.factors)), alpha, sigma)
 
     @property
     def d(self) -> int:
