@@ -32,9 +32,12 @@ def log_likelihood(
         log p(x) = log N(x_T; 0, π²I) + ∫ (f d − ½ g² div s) dt
 
     with the exact divergence, no estimate; RK4 on the grid of ``times``, which increase, from the data's level to the
-    prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with ``score`` and
-    ``score_divergence`` (a diffused target). π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM; a ``prior``
-    with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of data with
+    prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with
+    ``score`` and
+    ``score_divergence`` (a diffused target). π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM;
+    a ``prior``
+    with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of
+    data with
     that much noise.
 
     Raises TypeError or ValueError for a wrong argument; times end below 1 where α = 0 there (Flow, Cosine).
@@ -49,12 +52,11 @@ def log_likelihood(
             state = _rk4(schedule, field_at, state, float(t), float(s))
             line.update(k + 1)
     end, integral = state
-    prior = schedule.prior_std(times[-1])
-    d = x.shape[1]
-    log_prior = -0.5 * np.einsum("nd,nd->n", end, end) / prior**2 - d * math.log(
-        prior * math.sqrt(2 * math.pi)
-    )
-    return log_prior + integral
+    if prior is not None:
+        return prior.log_prob(end) + integral
+    std, d = schedule.prior_std(times[-1]), x.shape[1]
+    square = np.einsum("nd,nd->n", end, end) / std**2
+    return integral - 0.5 * square - d * math.log(std * math.sqrt(2 * math.pi))
 
 
 def _rk4(

@@ -129,13 +129,10 @@ class ScoreModel(ABC):
 
     # ---- values ----------------------------------------------------------------------------------
 
-    @unchecked_twin("_score_in_blocks")
+    @unchecked_twin("_score")
     def score(self, x: Any, cond: Any = None) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
-        return self._score_in_blocks(*self._inputs(x, cond))
-
-    def _score_in_blocks(self, x: Array, cond: Optional[Array] = None) -> Array:
-        return map_in_blocks(self._score, x, cond, rows_per_block(self._numbers))
+        return map_in_blocks(self._score, *self._inputs(x, cond), rows_per_block(self._numbers))
 
     def divergence(self, x: Any, cond: Any = None) -> Array:
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""

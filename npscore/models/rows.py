@@ -147,7 +147,8 @@ def dimension(model: Any) -> int:
 
 def blocks_of(n: int, rows: int) -> list[slice]:
     """n rows in slices of at most so many."""
-    return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
+    starts = range(0, n, rows)
+    return list(map(slice, starts, [*starts[1:], n]))
 
 
 def _take(array: Optional[Array], block: slice, axis: int) -> Optional[Array]:
