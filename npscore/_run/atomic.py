@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Union
 
 from . import locks
-from .borders import _show
+from .pictures import _show
 from .streams import is_stream, write_to_stream
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -60,8 +60,8 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
 def claim(path: PathLike, name: str = "path") -> Iterator[None]:
     """Hold ``path`` for this run as long as the ``with`` block lasts: of two runs started at once, one is refused.
 
-    The claim ends with the block or the process, however that ends. It stands in a hidden file beside ``path``,
-    which is removed again, and binds only those who claim; on systems without file locks (Windows) it binds nobody.
+    The claim ends with the block or the process, however that ends. It is a lock on a hidden file beside
+    ``path``, which is removed again, and excludes only other claims; on systems without file locks (Windows), none.
     Raises ValueError, naming the argument ``name``, where another run holds ``path``; OSError, naming ``path``,
     where its folder cannot be written.
     """
@@ -103,7 +103,7 @@ def _replacing(target: str, shown: str, mode: str, text: dict[str, str]) -> Iter
                 file.close()
             os.replace(
                 temporary, target
-            )  # while the lock is held: until now another process might take it for left over
+            )  # while the file's lock is held: no other process may sweep it before
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)

@@ -1,4 +1,4 @@
-"""The library's one border post: every public call turns its arguments into arrays here.
+"""Checks of arguments: every public call turns what it is given into clean arrays and numbers here, once.
 
 Each helper takes the value and the *name the caller used for it*, and either returns a clean array or
 number or raises one ``TypeError`` (wrong kind of thing) or ``ValueError`` (right kind, wrong value) of
@@ -10,21 +10,17 @@ and float16 become float64. Nothing here writes to its argument.
 from __future__ import annotations
 
 import functools
-import math
 import numbers
-import re
-import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
 import numpy as np
 
+from .pictures import _show, digits_of, picture, shortened
+
 Array = np.ndarray
 MOST = 2**63 - 1
-PICTURE = reprlib.Repr()  # of the first few entries of a list, without making the text of them all
-PICTURE.maxlist = PICTURE.maxtuple = PICTURE.maxdict = PICTURE.maxset = PICTURE.maxarray = 40
-PICTURE.maxstring = PICTURE.maxlong = PICTURE.maxother = 200
 NOT_NUMBERS = (bool, np.bool_, np.timedelta64)  # numbers to Python or NumPy, but not to a user who means one
 WARNS_OF_RAGGED = tuple(map(int, np.__version__.split(".")[:2])) < (1, 24)
 
@@ -233,7 +229,7 @@ def as_choice(value: Any, name: str, choices: Iterable[str]) -> str:
 
 
 def as_flag(value: Any, name: str) -> bool:
-    """True or False, and nothing that merely looks like it."""
+    """True or False, and nothing else: not 0 or 1, not a text."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {_show(value)}")
     return bool(value)
@@ -324,37 +320,9 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, NOT_NUMBERS)
 
 
-def digits_of(value: Any) -> str:
-    """A whole number's digits, or how many there are of them where Python does not print so many."""
-    return (
-        str(value)
-        if abs(value) < 10**100
-        else f"one of about {math.floor(math.log10(abs(int(value))))} digits"
-    )
-
-
 def _bounds(noun: str, above: Any, at_least: Any, below: Any, at_most: Any) -> str:
     parts = []
     for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most)):
         if bound is not None:
             parts.append(f"{sign} {bound:g}")
     return " ".join([noun, " and ".join(parts)]).strip()
-
-
-def _show(value: Any) -> str:
-    """A short, one-line picture of any value and its type for an error message."""
-    return shortened(f"{type(value).__name__} {picture(value)}")
-
-
-def picture(value: Any) -> str:
-    """At most 80 characters of a value's repr, on one line, however large it is and whatever its repr does."""
-    try:
-        text = re.sub(r"\s*\n\s*", " ", PICTURE.repr(value))
-    except Exception as error:  # an int of more digits than Python prints, or an object of its own mind
-        text = f"without a repr ({type(error).__name__})"
-    return shortened(text)
-
-
-def shortened(text: str, most: int = 80) -> str:
-    """At most so many characters of a text."""
-    return text if len(text) <= most else text[: most - 3] + "..."

@@ -1,4 +1,4 @@
-"""The command line, and what only it needs: the demonstration, the checks, the words of ``--help``."""
+"""The command line, and what only it needs: the demonstration, the checks, the text of ``--help``."""
 
 from .commands import main
 

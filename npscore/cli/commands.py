@@ -10,12 +10,11 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import Any, Optional
 
 from .._run.command import INTERRUPTED
-from .._run.streams import descriptor_of, is_open, is_stream
 from .arguments import build_parser
+from .outputs import check_outputs, messages_beside
 
 #: What a library argument is called on the command line.
 FLAGS = {
@@ -38,7 +37,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit code."""
     try:
         options = build_parser(COMMANDS).parse_args(arguments)
-        with warnings.catch_warnings(), _messages_beside(options):
+        with warnings.catch_warnings(), messages_beside(options):
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             return options.run(options)
@@ -79,7 +78,7 @@ def _fit(options: Any) -> int:
     from ..density.table import compare, fit_table
     from ..storage import save
 
-    _check_outputs([options.data], out=options.out, checkpoint=options.checkpoint)
+    check_outputs([options.data], out=options.out, checkpoint=options.checkpoint)
     if options.objective == "dsm" and options.sigma is None:
         raise ValueError("--sigma is needed with --objective dsm, e.g. 0.2")
     if options.probes != 1 and options.objective not in ("ssm", "ssm-vr"):
@@ -134,7 +133,7 @@ def _sample(options: Any) -> int:
     from ..plots import picture_format, sample_figure, save_figure
     from ..storage import load
 
-    _check_outputs([options.model, options.start], out=options.out, plot=options.plot)
+    check_outputs([options.model, options.start], out=options.out, plot=options.plot)
     if options.plot:
         picture_format(options.plot)
     stored = load(options.model)
@@ -155,7 +154,7 @@ def _score(options: Any) -> int:
     from ..density.table import score_table
     from ..storage import load
 
-    _check_outputs([options.model, options.data], out=options.out)
+    check_outputs([options.model, options.data], out=options.out)
     stored = load(options.model)
     scores = score_table(stored, read_csv(options.data, columns=_columns(stored)))
     if options.out:
@@ -182,14 +181,6 @@ COMMANDS = {
     "score": _score,
     "conform": _conform,
 }
-
-
-def _messages_beside(options: Any) -> AbstractContextManager[Any]:
-    """Messages go to standard error where a result goes to standard output."""
-    results = (getattr(options, name, None) for name in ("out", "plot"))
-    if any(path and descriptor_of(path) == 1 for path in results):
-        return redirect_stdout(sys.stderr)
-    return nullcontext()
 
 
 def _say(line: str) -> None:
@@ -234,32 +225,3 @@ def _number(text: str, name: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"{name} must be a number or 'auto', got {text!r}") from None
-
-
-def _check_outputs(inputs: Sequence[Optional[str]], **outputs: Optional[str]) -> None:
-    """Find out before the long work, not after it, that a result could not be written or would destroy an input."""
-    taken = {os.path.realpath(path): path for path in inputs if path is not None}
-    for flag, path in outputs.items():
-        if path is None:
-            continue
-        real = os.path.realpath(path)
-        if not path or os.path.isdir(real):
-            raise ValueError(f"--{flag} must be a file in an existing folder, got {path!r}")
-        if not is_stream(path):
-            _check_writable(flag, path, real)
-        elif flag == "checkpoint":
-            raise ValueError(f"--{flag} must be a file that can be read again, got {path!r}")
-        elif not is_open(path):
-            raise ValueError(f"--{flag} must be a stream that is open, got {path!r}")
-        if real in taken:
-            raise ValueError(f"--{flag} must not be a file that is used already, got {path!r}")
-        if real != os.devnull:
-            taken[real] = path
-
-
-def _check_writable(flag: str, path: str, real: str) -> None:
-    folder = os.path.dirname(real)
-    if not os.path.isdir(folder):
-        raise ValueError(f"--{flag} must be a file in an existing folder, got {path!r}")
-    if not os.access(folder, os.W_OK) or (os.path.exists(real) and not os.access(real, os.W_OK)):
-        raise ValueError(f"--{flag} must be a file that can be written, got {path!r}")

@@ -1,4 +1,4 @@
-"""The three small real data sets that ship with the package; README.md beside them says whence they come."""
+"""The three small real data sets that ship with the package; README.md beside them says where they come from."""
 
 from __future__ import annotations
 
