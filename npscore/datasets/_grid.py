@@ -18,6 +18,7 @@ import numpy as np
 
 Array = np.ndarray
 
+QUARTER = 0.6373  # the width of the middle quarter of a Gaussian, in standard deviations
 NEIGHBOURS = 8  # different values on either side
 FULL = 0.98  # share of occupied cells
 GAP_QUANTILES = (0.0, 0.1, 0.25, 0.5)
@@ -30,6 +31,29 @@ FEW_LEVELS, MANY_LEVELS = (
     1,
     4,
 )  # of frequency in an octave: "about as often" is at least 1/2 to 1/4, or 0.7 to 0.84
+
+
+def apart(x: Array, precision: float) -> tuple[Array, Array]:
+    """The different values, ascending, and how often each occurs: (m,), (m,).
+
+    Those that differ by rounding only (0.3 and 3 * 0.1) are one.
+    """
+    ordered = np.sort(x)
+    far = np.diff(ordered) > 8.0 * precision * max(abs(ordered[0]), abs(ordered[-1]))
+    first = np.flatnonzero(np.concatenate([[True], far]))
+    return ordered[first], np.diff(first, append=x.size)
+
+
+def spread(x: Array, distinct: Array) -> float:
+    """The standard deviation of ``x`` (n,), or less where the middle of its different values says less.
+
+    The shortest interval with a quarter of the different values is 0.64 standard deviations of a Gaussian
+    long; a few far values, such as −9999 for a missing one, widen the standard deviation alone.
+    """
+    quarter = distinct.size // 4
+    if quarter == 0:
+        return float(x.std())
+    return min(float(x.std()), float((distinct[quarter:] - distinct[:-quarter]).min()) / QUARTER)
 
 
 def grid_step(distinct: Array) -> Optional[float]:

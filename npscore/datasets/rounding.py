@@ -33,7 +33,7 @@ import numpy as np
 from .._run.borders import as_array, as_batch, as_number, as_positive, as_rng, as_shaped
 from .._run.scale import exponents
 from ._columns import as_columns
-from ._grid import coarsest_step, grid_step, ties_beyond_chance
+from ._grid import apart, coarsest_step, grid_step, spread, ties_beyond_chance
 
 Array = np.ndarray
 
@@ -41,7 +41,6 @@ MAX_TIES = 0.05  # a column may repeat values in this fraction of its rows
 MAX_ATOMS = 0.1  # share of repeated rows, beyond those that a fine grid has by chance
 FINEST = 1e-3  # a step below this many standard deviations is too fine for a network to follow
 ENOUGH = 0.02  # noise is enough if the grid adds no more than this to the Gaussian's Fisher information
-QUARTER = 0.6373  # the width of the middle quarter of a Gaussian, in standard deviations
 SUGGESTED = 0.75  # steps: at the finest step that counts the grid then adds 0.018
 
 
@@ -55,9 +54,7 @@ class ColumnRounding(NamedTuple):
     column: str
     n_distinct: int
     tie_fraction: float  # share of the rows that repeat an earlier row's value
-    resolution: Optional[
-        float
-    ]  # the coarsest step that more than 5 % of the rows hold; None where there is none
+    resolution: Optional[float]  # the coarsest step that more than 5 % of the rows hold; None: no grid
     is_rounded: bool  # the verdict: rounded or tied enough to spoil implicit score matching
     suggested_jitter: float  # standard deviation of Gaussian noise that hides it; 0 where not rounded
 
@@ -189,11 +186,11 @@ def _column_rounding(x: Array, name: str) -> ColumnRounding:
     n_distinct = np.unique(x).size
     repeats = n - n_distinct
     tied = repeats >= 2 and repeats > MAX_TIES * n
-    distinct, counts = _apart(x, precision)  # (m,), (m,)
+    distinct, counts = apart(x, precision)  # (m,), (m,)
     step = coarsest_step(distinct, counts) if tied else grid_step(distinct)
     if tied and distinct.size == 2:  # yes or no, say: two values are always on a grid
         step = float(distinct[1] - distinct[0])
-    is_rounded = tied and (step is None or step >= FINEST * _spread(x, distinct))
+    is_rounded = tied and (step is None or step >= FINEST * spread(x, distinct))
     if tied and not is_rounded and ties_beyond_chance(distinct, counts, step) > MAX_ATOMS:
         step, is_rounded = None, True  # atoms, on a grid that is too fine to be seen
     jitter = 0.0
@@ -219,25 +216,6 @@ def _in_units_of_the_data(length: float, exponent: int) -> float:
         raise ValueError(
             "values must be near enough for their step to be a float, got one beyond 1.8e308"
         ) from None
-
-
-def _apart(x: Array, precision: float) -> tuple[Array, Array]:
-    """The different values, ascending, and how often each occurs: (m,), (m,).
-
-    Those that differ by rounding only (0.3 and 3 * 0.1) are one.
-    """
-    ordered = np.sort(x)
-    far = np.diff(ordered) > 8.0 * precision * max(abs(ordered[0]), abs(ordered[-1]))
-    first = np.flatnonzero(np.concatenate([[True], far]))
-    return ordered[first], np.diff(first, append=x.size)
-
-
-def _spread(x: Array, distinct: Array) -> float:
-    """The standard deviation, or less where the middle of the different values says less: see rounding_report."""
-    quarter = distinct.size // 4
-    if quarter == 0:
-        return float(x.std())
-    return min(float(x.std()), float((distinct[quarter:] - distinct[:-quarter]).min()) / QUARTER)
 
 
 def _as_jitter(jitter: Any, d: int) -> Array:

@@ -108,6 +108,19 @@ def test_a_split_deals_every_row_once(seed, n, fraction):
     assert not (np.shares_memory(train, x) or np.shares_memory(validation, x))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("exponent", [-1070, -660, 0, 660, 1020])
+def test_a_split_changes_no_bit_of_a_row_at_any_scale(dtype, exponent):
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.ldexp(np.random.default_rng(0).standard_normal((20, 2)), exponent).astype(dtype)
+    x = x[np.isfinite(x).all(axis=1)]
+    if len(x) > 4:
+        parts = train_validation_split(x, 0.3, rng=1)
+        order = np.random.default_rng(1).permutation(len(x))
+        np.testing.assert_array_equal(np.concatenate(parts[::-1]), x[order])
+        assert all(part.dtype == dtype for part in parts)
+
+
 def test_every_row_is_held_out_equally_often():
     n, runs, fraction = 10, 4000, 0.3
     counts = np.zeros(n)
