@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from .._run.borders import Array, as_batch, as_callable, as_number, as_positive, as_shaped
-from .langevin import smaller_step
+from .langevin import coefficients, smaller_step
 from .reports import Callback
 from .run import evaluator, walk
 from .step import Motion, Score, Step, stable_reach
@@ -36,7 +36,7 @@ def gradient_ascent_step(score: Score, x: Any, step: float) -> Array:
     not finite.
     """
     x = as_batch(x, allow_complex=True)
-    alpha = x.real.dtype.type(as_positive(step, "step"))
+    alpha, _ = coefficients(as_positive(step, "step"), x.dtype)
     s = as_callable(score, "score", "(n, d) -> (n, d)")(x.copy())
     s = as_shaped(s, "score(x)", x.shape, allow_complex=x.dtype.kind == "c").astype(x.dtype, copy=False)
     return x + alpha * s  # eq-1.2
@@ -62,7 +62,7 @@ class GradientAscent(Step):
 
     def motion(self, x: Array, drift: Array, score_norm: Array) -> Motion:
         """x ← x + α s(x). The score is evaluated where the runner asks which chains have converged."""
-        score, alpha = evaluator(self.score, x), x.dtype.type(self.step)
+        score, (alpha, _) = evaluator(self.score, x), coefficients(self.step, x.dtype)
         length = x.dtype.type(unit_of_length(self.step))
 
         def converged() -> Array:

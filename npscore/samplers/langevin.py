@@ -81,9 +81,13 @@ class Langevin(Step):
 
 
 def coefficients(step: float, dtype: np.dtype) -> tuple[np.floating, np.floating]:
-    """α and √(2α) in the working precision."""
+    """α and √(2α) in the working precision; ValueError where they are 0 or infinite there."""
     real = np.empty(0, dtype).real.dtype.type
-    return real(step), np.sqrt(real(2.0 * step))
+    with np.errstate(over="ignore", under="ignore"):
+        alpha, sqrt_2_alpha = real(step), np.sqrt(real(2.0 * step))
+    if not (alpha > 0.0 and sqrt_2_alpha < np.inf):
+        raise ValueError(f"step must be within the range of {real.__name__}, got {step:g}")
+    return alpha, sqrt_2_alpha
 
 
 def smaller_step(step: float) -> str:

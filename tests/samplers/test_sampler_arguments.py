@@ -39,6 +39,17 @@ BAD_FOR_BOTH = [
     ({"step": np.inf}, ValueError, "step must be a finite number > 0, got inf"),
     ({"step": "0.1"}, TypeError, "step must be a finite number > 0"),
     ({"step": [0.1, 0.2]}, TypeError, "step must be a finite number > 0"),
+    (
+        {"step": 1e300, "x0": start(dtype=np.float32)},
+        ValueError,
+        "step must be within the range of float32, got 1e+300",
+    ),
+    (
+        {"step": 1e-60, "x0": start(dtype=np.float32)},
+        ValueError,
+        "step must be within the range of float32, got 1e-60",
+    ),
+    ({"step": 1.7e308}, ValueError, "step must be within the range of float64, got 1.7e+308"),
     ({"n_steps": 0}, ValueError, "n_steps must be a whole number >= 1, got 0"),
     ({"n_steps": 10.0}, TypeError, "n_steps must be a whole number >= 1"),
     ({"n_steps": True}, TypeError, "n_steps must be a whole number >= 1"),
@@ -96,6 +107,11 @@ BAD_FOR_STEPS = [
     ({"x": [1.0]}, ValueError, "x must have shape (n, d)"),
     ({"x": [[np.inf]]}, ValueError, "x must be finite"),
     ({"step": 0}, ValueError, "step must be a finite number > 0"),
+    (
+        {"step": 1e300, "x": start(dtype=np.float32)},
+        ValueError,
+        "step must be within the range of float32, got 1e+300",
+    ),
 ]
 BAD += [(step, *case) for step in ("langevin_step", "gradient_ascent_step") for case in BAD_FOR_STEPS]
 GOOD = {

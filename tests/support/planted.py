@@ -195,7 +195,7 @@ MISTAKES = [
     *_table(
         "samplers/langevin.py",
         ("sqrt(alpha) noise", "np.sqrt(real(2.0 * step))", "np.sqrt(real(step))", LAW, CHAINS),
-        ("alpha/2 drift", "return real(step), ", "return real(0.5 * step), ", LAW, CHAINS),
+        ("alpha/2 drift", "= real(step), ", "= real(0.5 * step), ", LAW, CHAINS),
         ("noise 2 alpha, not its root", "np.sqrt(real(2.0 * step))", "real(2.0 * step)", LAW, CHAINS),
         ("descent in the run only", "np.add(x, drift, out=x)", "np.subtract(x, drift, out=x)",
          "samplers/test_samplers.py::test_langevin_is_the_iterated_step_bit_for_bit[float64]"),
