@@ -119,7 +119,7 @@ def growth(quick: bool) -> dict[str, Any]:
         "chains": list(sizes),
         "seconds": seconds,
         "peak_bytes": peaks,
-        "predicted_bytes_per_chain": 10 * 8 + 8 + 1,  # state, step of divergence, mask
+        "predicted_bytes_per_chain": 10 * 8 + 8 + 1 + 1,  # state, step of divergence, two masks
         "measured_bytes_per_chain": (peaks[-1] - peaks[0]) / (sizes[-1] - sizes[0]),
         "slope_of_time": slope(sizes[-3:], seconds[-3:]),
     }

@@ -1,7 +1,7 @@
-"""Jobs for other threads, processes and machines: sent in order, gathered in order, called off together.
+"""Jobs for other threads, processes and machines: sent in order, gathered in order, cancelled together.
 
-The engine is the caller's: anything with ``submit(function, *args) -> future`` as in ``concurrent.futures``.
-Which numbers come back depends on the jobs alone, never on who carries them out or when.
+The executor is the caller's: anything with ``submit(function, *args) -> future`` as in ``concurrent.futures``.
+Which numbers come back depends on the jobs alone, never on which worker runs them or when.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def submit_all(
     here, one after another. The error of the first job that failed, in their order, is raised as it is, its
     traceback naming the job by ``names``; then, and on Ctrl-C, all jobs that wait are cancelled. ``sent`` maps
     the names of the caller's arguments that travel with the jobs to their values: where one of them cannot be
-    pickled, a TypeError says so in place of the engine's own error.
+    pickled, a TypeError says so in place of the executor's own error.
     """
     if executor is None:
         yield from map(function, jobs)

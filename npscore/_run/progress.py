@@ -11,7 +11,7 @@ from typing import Optional, TextIO
 class Progress(contextlib.AbstractContextManager):
     """A single status line, e.g. ``fit  1,200/3,000  loss -3.21``, shown at most ten times a second.
 
-    Use as a context manager; ``update(done, text)`` as often as you like. Nothing is written unless the
+    Use as a context manager; ``update(done, text)`` at any rate. Nothing is written unless the
     stream is a terminal (or ``enabled=True`` insists), so logs and pipes stay clean.
     """
 

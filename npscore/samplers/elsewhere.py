@@ -1,4 +1,4 @@
-"""Blocks of chains in threads of our own and on anybody's executor: jobs sent in order, results gathered in order."""
+"""Blocks of chains in threads of our own or on the caller's executor: jobs sent and gathered in order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .._run.progress import Progress
 from .blocks import Block
 from .reports import Run, Walked
 
-# A job is a run of neighbouring blocks. One each, until there are this many: a thousand workers are busy, and
-# the engine's own cost per job (a millisecond) and the score, sent with each, stay small beside the work.
+# A job is one block, or several neighbours where there are more blocks than this. So many jobs keep a thousand workers
+# busy, and what an executor adds to each, about a millisecond and sending the score, stays small beside the work.
 MOST_JOBS = 1024
 
 
@@ -29,7 +29,7 @@ class Job(NamedTuple):
     blocks: list[Block]  # their rows counted from the job's first
 
 
-def as_engine(executor: Any, workers: int, callback: Optional[Callable[..., Any]]) -> Any:
+def as_run_executor(executor: Any, workers: int, callback: Optional[Callable[..., Any]]) -> Any:
     """An executor that is not asked for what only this process can do."""
     executor = as_executor(executor)
     if workers != 1:
@@ -43,7 +43,7 @@ def as_engine(executor: Any, workers: int, callback: Optional[Callable[..., Any]
 
 
 def advance_all(pool: Executor, chains: list[Any], t_end: int) -> None:
-    """Move all blocks up to a step in the threads of a pool; an error or Ctrl-C ends the others at their next step."""
+    """Move all blocks up to a step in the threads of a pool; an error or Ctrl-C stops the others at their next step."""
 
     def advance(block: Any) -> None:
         try:

@@ -62,8 +62,8 @@ class DivergenceError(FloatingPointError):
     """
 
 
-def look(run: Run, walked: Walked, callback: Optional[Callback], line: Progress) -> None:
-    """Between steps: raise where a chain must not diverge, show the chains to the callback, renew the status line."""
+def report(run: Run, walked: Walked, callback: Optional[Callback], line: Progress) -> None:
+    """Between steps: raise if a chain diverged that must not, call the callback, renew the status line."""
     run.check(walked.diverged_at)
     x, n_diverged = walked.state[0], np.count_nonzero(walked.diverged_at)
     if callback is not None and walked.n_steps > 0:

@@ -34,12 +34,14 @@ from .._run.borders import (
 from .._run.memory import keep_freed_memory
 from .._run.progress import Progress
 from .blocks import Block, draw_steps, make_blocks
-from .elsewhere import Job, advance_all, as_engine, walk_elsewhere
-from .reports import Callback, Run, Walked, look
+from .elsewhere import Job, advance_all, as_run_executor, walk_elsewhere
+from .reports import Callback, Run, Walked, report
 from .step import FAR, Reach, Step
 
 ON_DIVERGENCE = ("warn", "raise", "ignore")
-LOOK_EVERY = 64  # steps of all blocks between two looks at what has diverged and at the progress line
+REPORT_EVERY = (
+    64  # steps of all blocks between two reports of what has diverged, to the error and the status line
+)
 QUIET = {"over": "ignore", "under": "ignore", "invalid": "ignore"}  # in a step: `Chains` finds what diverged
 LARGEST = float(np.finfo(np.float64).max)
 
@@ -70,7 +72,7 @@ def walk(
     as_choice(on_divergence, "on_divergence", ON_DIVERGENCE)
     callback = None if callback is None else as_callable(callback, "callback", "(step number, x)")
     progress = None if progress is None else as_flag(progress, "progress")
-    executor = None if executor is None else as_engine(executor, workers, callback)
+    executor = None if executor is None else as_run_executor(executor, workers, callback)
     stops, box = on_divergence == "raise", box_around(x0, bound)
     run = Run(step, n_steps, recorded, box, bound is None, stops, np.geterr())
     start, blocks = (x0, *carried), make_blocks(*x0.shape, draw_entropy(rng), step.one_block)
@@ -115,14 +117,14 @@ def walk_blocks(
     line: Optional[Progress] = None,
     workers: int = 1,
 ) -> Walked:
-    """Move blocks to the end, in this thread or in threads of our own; some steps at a time where anybody looks on."""
+    """Move blocks to the end, in this thread or in threads of our own; some steps at a time where they are reported."""
     keep_freed_memory()
     n, d = start[0].shape
     x = np.array(start[0], start[0].dtype.newbyteorder("="), order="C")  # (n, d)
     trajectory = np.full((run.step.records, len(run.recorded), n, d), np.nan, x.dtype)
     walked = Walked((x,), trajectory, np.zeros(n, np.int64), np.zeros(n, bool), 0)
-    looks = callback is not None or (line is not None and (line.enabled or run.stops))
-    every = 1 if callback is not None else LOOK_EVERY if looks else run.n_steps
+    reported = callback is not None or (line is not None and (line.enabled or run.stops))
+    every = 1 if callback is not None else REPORT_EVERY if reported else run.n_steps
     workers = min(workers, len(blocks))
     with one_blas_thread(), ThreadPoolExecutor(workers) if workers > 1 else contextlib.nullcontext() as pool:
         chains = []
@@ -135,8 +137,8 @@ def walk_blocks(
                 for some in chains:
                     some.advance(t_end)
             walked = walked._replace(n_steps=max(map(attrgetter("t"), chains)))
-            if looks:
-                look(run, walked, callback, line)
+            if reported:
+                report(run, walked, callback, line)
             if all(map(attrgetter("stopped"), chains)):
                 break
     walked = walked._replace(state=(x, *map(np.concatenate, zip(*map(attrgetter("carried"), chains)))))

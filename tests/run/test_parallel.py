@@ -1,4 +1,4 @@
-"""Jobs on anybody's executor: in order, the first error as it is and by name, nothing left running."""
+"""Jobs on any executor: in order, the first error as it is and by name, nothing left running."""
 
 import threading
 import weakref
@@ -22,7 +22,7 @@ class Future:
         self.cancelled = True
 
 
-class Engine:
+class Eager:
     """All that may be assumed of an executor; the work is done when it is asked for."""
 
     def __init__(self):
@@ -39,7 +39,7 @@ def refuse_two(job):
     return -job
 
 
-def test_results_come_in_the_order_of_the_jobs_whoever_is_first():
+def test_results_come_in_the_order_of_the_jobs_whichever_is_done_first():
     gates = [threading.Event() for _ in range(4)]
 
     def after_the_next(k):
@@ -51,24 +51,24 @@ def test_results_come_in_the_order_of_the_jobs_whoever_is_first():
     with ThreadPoolExecutor(4) as pool:
         assert list(submit_all(pool, after_the_next, range(4))) == [0, 1, 2, 3]
     assert (
-        list(submit_all(Engine(), refuse_two, [1, 3]))
+        list(submit_all(Eager(), refuse_two, [1, 3]))
         == list(submit_all(None, refuse_two, [1, 3]))
         == [-1, -3]
     )
 
 
 def test_the_first_error_in_the_order_of_the_jobs_comes_as_it_is_and_names_its_job():
-    engine, got = Engine(), []
+    executor, got = Eager(), []
     with pytest.raises(KeyError, match="two") as caught:
-        for result in submit_all(engine, refuse_two, [1, 2, 3], names=["first", "second", "third"]):
+        for result in submit_all(executor, refuse_two, [1, 2, 3], names=["first", "second", "third"]):
             got.append(result)
     assert got == [-1]
     notes = getattr(caught.value, "__notes__", [str(caught.value.__cause__)])
-    assert len(notes) == 1 and notes[0].startswith("in second on Engine ")
-    assert [future.cancelled for future in engine.futures] == [False, True, True]
+    assert len(notes) == 1 and notes[0].startswith("in second on Eager ")
+    assert [future.cancelled for future in executor.futures] == [False, True, True]
     with pytest.raises(KeyError) as caught:
-        list(submit_all(Engine(), refuse_two, [1, 1, 2]))
-    assert "in job 3 of 3 on Engine " in str(getattr(caught.value, "__notes__", caught.value.__cause__))
+        list(submit_all(Eager(), refuse_two, [1, 1, 2]))
+    assert "in job 3 of 3 on Eager " in str(getattr(caught.value, "__notes__", caught.value.__cause__))
 
 
 def test_without_notes_the_name_is_the_errors_cause_and_the_workers_traceback_is_kept():
@@ -85,41 +85,41 @@ def test_without_notes_the_name_is_the_errors_cause_and_the_workers_traceback_is
 
 @pytest.mark.parametrize("at", ["submit", "result"])
 def test_an_interrupt_cancels_what_waits(at):
-    engine = Engine()
+    executor = Eager()
 
     def interrupted(job):
         raise KeyboardInterrupt
 
     if at == "submit":
 
-        def third_fails(function, job, submit=engine.submit):
+        def third_fails(function, job, submit=executor.submit):
             return interrupted(job) if job == 3 else submit(function, job)
 
-        engine.submit = third_fails
+        executor.submit = third_fails
     with pytest.raises(KeyboardInterrupt):
-        list(submit_all(engine, interrupted if at == "result" else abs, [1, 2, 3]))
-    assert len(engine.futures) == (2 if at == "submit" else 3)
-    assert all(future.cancelled for future in engine.futures)
+        list(submit_all(executor, interrupted if at == "result" else abs, [1, 2, 3]))
+    assert len(executor.futures) == (2 if at == "submit" else 3)
+    assert all(future.cancelled for future in executor.futures)
 
 
-def test_results_that_nobody_asks_for_any_more_are_called_off():
-    engine = Engine()
-    results = submit_all(engine, abs, [-1, -2, -3])
+def test_jobs_whose_results_are_no_longer_wanted_are_cancelled():
+    executor = Eager()
+    results = submit_all(executor, abs, [-1, -2, -3])
     assert next(results) == 1
     results.close()
-    assert [future.cancelled for future in engine.futures] == [False, True, True]
+    assert [future.cancelled for future in executor.futures] == [False, True, True]
 
 
 def test_a_result_that_has_been_handed_over_is_held_no_longer():
-    engine = Engine()
-    results = submit_all(engine, abs, [-1, -2, -3])
+    executor = Eager()
+    results = submit_all(executor, abs, [-1, -2, -3])
     next(results)
-    first, second, _ = map(weakref.ref, engine.futures)
-    engine.futures.clear()
+    first, second, _ = map(weakref.ref, executor.futures)
+    executor.futures.clear()
     assert first() is None and second() is not None
 
 
-def test_an_error_about_pickling_names_the_argument_and_others_are_left_alone():
+def test_an_error_about_pickling_names_the_argument_and_other_errors_stay_as_they_are():
     def unpicklable(job):
         raise TypeError("cannot pickle this")
 
@@ -127,17 +127,17 @@ def test_an_error_about_pickling_names_the_argument_and_others_are_left_alone():
     with pytest.raises(
         TypeError, match=r"^score must be picklable to go to another process, got function .*lambda"
     ):
-        list(submit_all(Engine(), unpicklable, [1], sent=sent))
+        list(submit_all(Eager(), unpicklable, [1], sent=sent))
     with pytest.raises(TypeError, match=r"^cannot pickle this"):
-        list(submit_all(Engine(), unpicklable, [1], sent={"fine": 3}))
+        list(submit_all(Eager(), unpicklable, [1], sent={"fine": 3}))
     with pytest.raises(KeyError, match="two"):
-        list(submit_all(Engine(), refuse_two, [2], sent=sent))
+        list(submit_all(Eager(), refuse_two, [2], sent=sent))
 
 
 def test_what_can_submit_is_an_executor_and_its_class_is_not():
-    engine = Engine()
-    assert as_executor(engine) is engine and as_executor(None) is None
-    for wrong in (4, "pool", Engine, ThreadPoolExecutor, abs):
+    executor = Eager()
+    assert as_executor(executor) is executor and as_executor(None) is None
+    for wrong in (4, "pool", Eager, ThreadPoolExecutor, abs):
         with pytest.raises(
             TypeError, match=r"^pool must be None or an executor with a submit method, .*, got "
         ):

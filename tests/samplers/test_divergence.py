@@ -11,7 +11,7 @@ from npscore.samplers import DivergenceError
 
 OUTER = np.array([False, True, False, False, True, True])  # rows that start where the score blows up
 X0 = np.where(OUTER[:, None], [[6.0, -5.0]], 0.1)
-X0[4] *= 10  # the first to go
+X0[4] *= 10  # the first to diverge
 STEP = 0.1
 
 
@@ -36,15 +36,15 @@ def test_exactly_the_chains_that_left_are_counted_and_nan_from_the_step_they_lef
     out = langevin(blows_up_outside, X0, STEP, n_steps, record_every=1, on_divergence="ignore", **options)
     np.testing.assert_array_equal(out.diverged, OUTER)
     assert out.n_diverged == 3
-    gone = np.arange(1, n_steps + 1)[:, None] >= first  # (t, n)
-    np.testing.assert_array_equal(np.isnan(out.trajectory), np.repeat(gone[:, :, None], 2, axis=2))
+    diverged = np.arange(1, n_steps + 1)[:, None] >= first  # (t, n)
+    np.testing.assert_array_equal(np.isnan(out.trajectory), np.repeat(diverged[:, :, None], 2, axis=2))
     states = iterate(blows_up_outside, X0, STEP, n_steps, 0)
-    np.testing.assert_array_equal(out.trajectory[~gone], states[~gone])
+    np.testing.assert_array_equal(out.trajectory[~diverged], states[~diverged])
     np.testing.assert_array_equal(out.x[~OUTER], states[-1][~OUTER])
 
 
 @both
-def test_the_score_goes_on_seeing_a_full_finite_batch_with_the_lost_chains_at_their_start(run):
+def test_the_score_goes_on_seeing_a_full_finite_block_with_diverged_chains_at_their_start(run):
     seen = []
 
     def score(x):
@@ -57,7 +57,7 @@ def test_the_score_goes_on_seeing_a_full_finite_batch_with_the_lost_chains_at_th
     np.testing.assert_array_equal(seen[-1][OUTER], X0[OUTER])
 
 
-def test_lost_chains_do_not_change_the_random_numbers_of_the_others():
+def test_diverged_chains_do_not_change_the_random_numbers_of_the_others():
     out = langevin(blows_up_outside, X0, STEP, 30, on_divergence="ignore")
     tame = langevin(lambda x: -x, X0, STEP, 30)
     np.testing.assert_array_equal(out.x[~OUTER], tame.x[~OUTER])
@@ -95,7 +95,7 @@ def test_raise_names_the_step_number_the_chains_and_the_step_size():
 
 @both
 @pytest.mark.parametrize("on_divergence", ["warn", "raise", "ignore"])
-def test_nothing_is_said_where_nothing_diverges(run, on_divergence):
+def test_there_is_no_warning_where_nothing_diverges(run, on_divergence):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         out = run(curved, start(), on_divergence=on_divergence)
@@ -126,7 +126,7 @@ def test_overflow_is_divergence_even_where_the_bound_is_out_of_range(run, dtype)
 
 
 @both
-def test_a_run_ends_early_when_no_chain_is_left(run):
+def test_a_run_ends_early_when_every_chain_has_diverged(run):
     calls = []
     options = {"callback": lambda t, x: calls.append(t), "on_divergence": "ignore", "bound": 100.0}
     out = run(lambda x: 9 * x, np.full((2, 1), 50.0), 1.0, 10**6, **options)
@@ -139,6 +139,6 @@ def test_a_trajectory_cut_short_is_nan_to_its_end():
     np.testing.assert_array_equal(np.isnan(out.trajectory).all(axis=(1, 2)), [False, False, False, True])
 
 
-def test_the_progress_line_counts_the_lost(capsys):
+def test_the_progress_line_counts_diverged_chains(capsys):
     langevin(blows_up_outside, X0, STEP, 30, progress=True, on_divergence="ignore")
     assert "langevin  30/30  3 diverged\n" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_ascent_reports_each_chain_as_converged_diverged_or_neither():
     assert np.isnan(out.score_norm[1]) and out.score_norm[2] == pytest.approx(0.1)
 
 
-def test_a_lost_chain_does_not_count_as_converged_though_the_score_vanish_at_its_start():
+def test_a_diverged_chain_does_not_count_as_converged_though_the_score_vanish_at_its_start():
     calls = []
 
     def score(x):

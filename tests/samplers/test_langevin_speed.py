@@ -1,4 +1,4 @@
-"""The committed benchmark of Langevin: peers took the same steps, samplers have the law, words fit numbers."""
+"""The committed benchmark of Langevin: peers took the same steps, samplers have the law, claims fit the numbers."""
 
 import json
 from pathlib import Path

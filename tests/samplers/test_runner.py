@@ -110,7 +110,7 @@ def test_threads_and_processes_give_the_same_bits(dtype, sampler, processes):
 
 
 @every_sampler
-def test_divergence_is_told_by_the_name_of_the_sampler(sampler, processes):
+def test_an_error_of_divergence_names_the_sampler(sampler, processes):
     with pytest.raises(
         ns.samplers.DivergenceError, match=rf"^{SAMPLERS[sampler][0].name}: \d+ of 9000 chains"
     ):

@@ -10,8 +10,8 @@ from support.sampler_runs import curved, start
 import npscore as ns
 
 
-class Engine:
-    """What passes for an executor; not to be reached."""
+class Submits:
+    """Has what an executor must have; its submit must not be called."""
 
     def submit(self, *job):
         raise AssertionError(job)
@@ -82,10 +82,10 @@ BAD = [
     ("langevin", {"workers": None}, TypeError, "workers must be a whole number >= 1"),
     ("langevin", {"executor": 4}, TypeError, "executor must be None or an executor with a submit method"),
     ("langevin", {"executor": ThreadPoolExecutor}, TypeError, "executor must be None or an executor with"),
-    ("langevin", {"executor": Engine(), "workers": 2}, ValueError, "workers must be 1 where an executor is"),
+    ("langevin", {"executor": Submits(), "workers": 2}, ValueError, "workers must be 1 where an executor is"),
     (
         "langevin",
-        {"executor": Engine(), "callback": print},
+        {"executor": Submits(), "callback": print},
         ValueError,
         "callback must be None with an executor",
     ),

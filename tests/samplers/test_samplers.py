@@ -1,4 +1,4 @@
-"""A run is the iterated pure step, bit for bit, whatever is recorded and whoever looks on."""
+"""A run is the iterated pure step, bit for bit, whatever is recorded and reported."""
 
 import numpy as np
 import pytest
@@ -145,7 +145,7 @@ def test_the_score_may_return_any_foreign_array():
     np.testing.assert_array_equal(wrapped.x, ns.langevin(curved, start(), 0.1, 5, rng=0).x)
 
 
-# Nobody's memory is written to ----------------------------------------------------------------------------
+# No array of the caller's is written to ----------------------------------------------------------------------------
 
 
 @both
@@ -168,7 +168,7 @@ def test_neither_x0_nor_what_the_score_returned_is_written_to_or_returned(run):
 
 @both
 def test_a_score_that_writes_over_its_argument_or_returns_it_changes_nothing(run):
-    def vandal(x):
+    def overwrites(x):
         s = curved(x)
         x[:] = np.nan
         return s
@@ -178,7 +178,7 @@ def test_a_score_that_writes_over_its_argument_or_returns_it_changes_nothing(run
         return x
 
     x0 = start()
-    np.testing.assert_array_equal(run(vandal, x0).x, run(curved, start()).x)
+    np.testing.assert_array_equal(run(overwrites, x0).x, run(curved, start()).x)
     np.testing.assert_array_equal(run(in_place, x0).x, run(lambda x: -0.5 * x, start()).x)
     np.testing.assert_array_equal(x0, start())
 

@@ -213,7 +213,7 @@ MISTAKES = [
          "samplers/test_samplers.py::test_a_score_that_writes_over_its_argument_or_returns_it_changes_nothing[langevin]"),
         ("a diverged chain not put back", "array[self._lost] = start[self._lost]", "pass",
          "samplers/test_divergence.py::"
-         "test_the_score_goes_on_seeing_a_full_finite_batch_with_the_lost_chains_at_their_start[langevin]"),
+         "test_the_score_goes_on_seeing_a_full_finite_block_with_diverged_chains_at_their_start[langevin]"),
     ),
     *_table(
         "samplers/blocks.py",

@@ -18,7 +18,7 @@ MIXTURE = ns.targets.GaussianMixture([0.3, 0.7], [[-1.0, 0], [1, 1]], [np.eye(2)
 
 
 def some_escape(x):
-    """Row by row: pulls to the origin, but pushes out whoever is beyond 4 in the first coordinate."""
+    """Row by row: pulls to the origin, but outwards for rows beyond 4 in the first coordinate."""
     return np.where(x[:, :1] > 4.0, 30.0, -1.0) * x
 
 
@@ -119,7 +119,7 @@ def test_how_blocks_are_grouped_into_jobs_alters_no_bit(most, monkeypatch):
     assert [row for job in jobs for row in range(N)[job.rows]] == list(range(N))
 
 
-# Looking on -----------------------------------------------------------------------------------------------
+# Callback and progress -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -132,7 +132,7 @@ def test_the_callback_sees_all_chains_after_every_step(workers):
 
 
 @pytest.mark.parametrize("options", [{}, {"workers": 2}, {"executor": "pool"}])
-def test_progress_counts_steps_and_lost_chains_and_changes_nothing(options, capsys):
+def test_progress_counts_steps_and_diverged_chains_and_changes_nothing(options, capsys):
     plain = run(some_escape)
     with ThreadPoolExecutor(2) as pool:
         options = {key: pool if value == "pool" else value for key, value in options.items()}
@@ -144,61 +144,61 @@ def test_progress_counts_steps_and_lost_chains_and_changes_nothing(options, caps
 
 
 @pytest.fixture(params=["here", "threads", "thread pool", "process pool"])
-def engine(request, processes):
-    """Options of ``langevin`` that name an engine."""
+def where(request, processes):
+    """Options of ``langevin`` that say where the blocks are moved."""
     with ThreadPoolExecutor(2) as pool:
         options = {"threads": {"workers": 2}, "thread pool": {"executor": pool}, "here": {}}
         yield options.get(request.param, {"executor": processes})
 
 
-def test_divergence_is_told_once_by_the_caller_and_is_the_same_story_everywhere(engine):
+def test_one_warning_at_the_caller_has_the_same_message_on_every_executor(where):
     with pytest.warns(RuntimeWarning) as caught:
-        out = run(some_escape, on_divergence="warn", bound=1000.0, **engine)
+        out = run(some_escape, on_divergence="warn", bound=1000.0, **where)
     assert [w.filename for w in caught] == [__file__]
     assert "4 of 9000 chains diverged, the first at step 4 of 11" in str(caught[0].message)  # 4.5·4⁴ > 1000
     assert_same(out, run(some_escape, bound=1000.0))
 
 
-def test_raise_counts_those_of_the_first_such_step_whatever_block_they_are_in(engine):
+def test_raise_counts_those_of_the_first_such_step_whatever_block_they_are_in(where):
     outer = chains()
     outer[2500] = 200.0  # in block 1, one step before the others
     message = r"^langevin: 1 of 9000 chains diverged, the first at step 2 of 11 .* step = 0\.1 is"
     with pytest.raises(DivergenceError, match=message):
-        ns.langevin(some_escape, outer, 0.1, 11, rng=0, bound=1000.0, on_divergence="raise", **engine)
+        ns.langevin(some_escape, outer, 0.1, 11, rng=0, bound=1000.0, on_divergence="raise", **where)
     outer[2500] = 4.5
     with pytest.raises(DivergenceError, match=r"^langevin: 4 of 9000 chains .* first at step 4 of 11"):
-        ns.langevin(some_escape, outer, 0.1, 11, rng=0, bound=1000.0, on_divergence="raise", **engine)
+        ns.langevin(some_escape, outer, 0.1, 11, rng=0, bound=1000.0, on_divergence="raise", **where)
 
 
-def test_a_run_without_chains_left_says_after_which_step(engine):
+def test_a_run_in_which_every_chain_diverges_says_after_which_step(where):
     x0 = np.full((N, 2), 50.0)
     x0[-1] = 5.0  # 5·4⁴ > 1000
-    out = ns.langevin(some_escape, x0, 0.1, 100, rng=0, bound=1000.0, on_divergence="ignore", **engine)
+    out = ns.langevin(some_escape, x0, 0.1, 100, rng=0, bound=1000.0, on_divergence="ignore", **where)
     assert out.n_steps == 4 and out.diverged.all() and np.isnan(out.x).all()
 
 
-# What goes wrong ------------------------------------------------------------------------------------------
+# Errors ------------------------------------------------------------------------------------------
 
 
-def test_what_the_score_raises_comes_as_it_is(engine):
+def test_what_the_score_raises_comes_as_it_is(where):
     with pytest.raises(OSError, match="planted"):
-        run(fails_beyond_three, **engine)
+        run(fails_beyond_three, **where)
     with pytest.raises(ValueError, match=r"^score\(x\) must have shape \(2250, 2\), got shape \(2250, 1\)"):
-        run(of_wrong_shape, **engine)
+        run(of_wrong_shape, **where)
 
 
-def test_it_names_the_chains_that_were_lost(processes):
+def test_an_error_names_the_chains_of_its_job(processes):
     x0 = np.zeros((N, 2))
     x0[4000] = 5.0
     with pytest.raises(OSError, match="planted") as caught:
         ns.langevin(fails_beyond_three, x0, 1e-3, 3, rng=0, executor=processes)
-    told = str(getattr(caught.value, "__notes__", caught.value.__cause__))
-    assert "in langevin: chains 2250 to 4499 on ProcessPoolExecutor" in told
+    note = str(getattr(caught.value, "__notes__", caught.value.__cause__))
+    assert "in langevin: chains 2250 to 4499 on ProcessPoolExecutor" in note
 
 
-def test_the_scores_own_floating_point_errors_are_the_callers_business(engine):
+def test_the_score_runs_under_the_floating_point_settings_of_the_caller(where):
     with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow"):
-        run(np.exp, on_divergence="ignore", bound=1e300, **engine)
+        run(np.exp, on_divergence="ignore", bound=1e300, **where)
 
 
 def test_a_score_that_cannot_be_pickled_is_refused_by_name(processes):
