@@ -107,6 +107,10 @@ def warn_if_rounded(
     """
     values = as_batch(values, "values")
     given = _as_jitter(jitter, values.shape[1])  # (d,)
+    if columns is not None:
+        as_columns(columns, values.shape[1])
+    if values.dtype.itemsize <= 8 and not _tied(values).any():
+        return
     report = rounding_report(values, columns)
     found = [
         _described(column, sd)
@@ -184,8 +188,7 @@ def _column_rounding(x: Array, name: str) -> ColumnRounding:
     n, precision = x.size, float(np.finfo(x.dtype).eps)
     x, exponent = _in_own_units(x)  # (n,), within [-1, 1]: squares neither overflow nor vanish
     n_distinct = np.unique(x).size
-    repeats = n - n_distinct
-    tied = repeats >= 2 and repeats > MAX_TIES * n
+    repeats, tied = n - n_distinct, bool(_tied(x[:, None])[0])
     distinct, counts = apart(x, precision)  # (m,), (m,)
     step = coarsest_step(distinct, counts) if tied else grid_step(distinct)
     if tied and distinct.size == 2:  # yes or no, say: two values are always on a grid
@@ -199,6 +202,13 @@ def _column_rounding(x: Array, name: str) -> ColumnRounding:
     resolution = None if step is None else _in_units_of_the_data(step, exponent)
     jitter = _in_units_of_the_data(jitter, exponent)
     return ColumnRounding(name, n_distinct, repeats / n, resolution, is_rounded, jitter)
+
+
+def _tied(values: Array) -> Array:
+    """Whether a column of (n, d) repeats an earlier value in more than 5 % of its rows, at least two of them: (d,)."""
+    n = len(values)
+    repeats = (np.diff(np.sort(values, axis=0), axis=0) == 0).sum(axis=0)
+    return (repeats >= 2) & (repeats > MAX_TIES * n)
 
 
 def _in_own_units(x: Array) -> tuple[Array, int]:

@@ -106,10 +106,11 @@ def fit(
     rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d))
     if not isinstance(objective, DSM):  # which brings noise of its own
         warn_if_rounded(rows.to_examine(), options.columns, options.jitter, stacklevel=3)
-    if validation is None:
-        held_out = _none_held_out(patience=patience, metric=options.metric)
-    else:
+    held_out = None
+    if validation is not None:
         rows, held_out = hold_out(rows, validation, objective, options.metric, model, rng)
+    elif patience is not None or options.metric is not None:
+        _refuse_without_held_out(patience=patience, metric=options.metric)
     problem = Problem(
         model=model,
         rows=rows,
@@ -191,8 +192,8 @@ def as_checkpoint(value: Any, every: Any, resume: Any) -> Optional[Checkpoint]:
     return None
 
 
-def _none_held_out(**settings: Any) -> None:
-    """Without held-out rows, what they alone give a meaning is refused."""
+def _refuse_without_held_out(**settings: Any) -> None:
+    """What only held-out rows give a meaning."""
     for name, value in settings.items():
         if value is not None:
             raise ValueError(f"{name} must be None without validation rows to watch, got {_show(value)}")

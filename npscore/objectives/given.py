@@ -143,9 +143,10 @@ def named_objective(name: str, *, sigma: Optional[float] = None, **fields: Any) 
     the argument.
     """
     as_choice(name, "objective", OBJECTIVES)
-    probes = SSM(**fields)
+    if fields:
+        SSM(**fields)
     if name == "dsm":
         return DSM(sigma)
     if sigma is not None:
         raise ValueError(f"sigma must be None unless objective is 'dsm', got {picture(sigma)} with {name!r}")
-    return ISM() if name == "ism" else BY_NAME[name](probes.n_probes, probes.probe)
+    return ISM() if name == "ism" else BY_NAME[name](**fields)
