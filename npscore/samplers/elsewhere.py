@@ -42,22 +42,22 @@ def as_run_executor(executor: Any, workers: int, callback: Optional[Callable[...
     return executor
 
 
-def advance_all(pool: Executor, chains: list[Any], t_end: int) -> None:
+def advance_all(pool: Executor, moving: list[Any], t_end: int) -> None:
     """Move all blocks up to a step in the threads of a pool; an error or Ctrl-C stops the others at their next step."""
 
-    def advance(block: Any) -> None:
+    def advance(chains: Any) -> None:
         try:
-            block.advance(t_end)
+            chains.advance(t_end)
         except BaseException:
             stop_all()
             raise
 
     def stop_all() -> None:
-        for block in chains:
-            block.stopped = True
+        for chains in moving:
+            chains.stopped = True
 
     try:
-        for _ in submit_all(pool, advance, chains):
+        for _ in submit_all(pool, advance, moving):
             pass
     except BaseException:
         stop_all()

@@ -117,7 +117,7 @@ def walk_blocks(
     line: Optional[Progress] = None,
     workers: int = 1,
 ) -> Walked:
-    """Move blocks to the end, in this thread or in threads of our own; some steps at a time where they are reported."""
+    """Move blocks to the end in this thread, or in a pool of ``workers``; a few steps at a time where reported."""
     keep_freed_memory()
     n, d = start[0].shape
     x = np.array(start[0], start[0].dtype.newbyteorder("="), order="C")  # (n, d)
@@ -127,21 +127,21 @@ def walk_blocks(
     every = 1 if callback is not None else REPORT_EVERY if reported else run.n_steps
     workers = min(workers, len(blocks))
     with one_blas_thread(), ThreadPoolExecutor(workers) if workers > 1 else contextlib.nullcontext() as pool:
-        chains = []
+        moving = []
         for block in blocks:
-            chains.append(Chains(run, block, start, walked))
+            moving.append(Chains(run, block, start, walked))
         for t_end in (*range(every, run.n_steps, every), run.n_steps):
             if pool is not None:
-                advance_all(pool, chains, t_end)
+                advance_all(pool, moving, t_end)
             else:
-                for some in chains:
-                    some.advance(t_end)
-            walked = walked._replace(n_steps=max(map(attrgetter("t"), chains)))
+                for chains in moving:
+                    chains.advance(t_end)
+            walked = walked._replace(n_steps=max(map(attrgetter("t"), moving)))
             if reported:
                 report(run, walked, callback, line)
-            if all(map(attrgetter("stopped"), chains)):
+            if all(map(attrgetter("stopped"), moving)):
                 break
-    walked = walked._replace(state=(x, *map(np.concatenate, zip(*map(attrgetter("carried"), chains)))))
+    walked = walked._replace(state=(x, *map(np.concatenate, zip(*map(attrgetter("carried"), moving)))))
     for array in walked.state:
         if array.dtype.kind == "f":
             array[walked.diverged_at > 0] = np.nan
