@@ -17,64 +17,109 @@ def say(message):
     print(json.dumps(message), flush=True)
 
 
-def misbehave(deed, reply):
-    """Do something that a program should not do; True where the answer still follows."""
-    if deed == "crash":
-        print("something is badly wrong", file=sys.stderr)
-        sys.exit(3)
-    if deed == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if deed == "hang":
-        time.sleep(1000)
-    if deed == "hang with a child":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
-        print(f"child {child.pid}", file=sys.stderr, flush=True)
-        time.sleep(1000)
-    if deed == "half a line":
-        sys.stdout.write(json.dumps(reply)[:20])
-        sys.stdout.flush()
-        time.sleep(1000)
-    if deed == "close":
-        os.close(1)
-        time.sleep(1000)
-    if deed == "flood":
-        while True:
-            print("x" * 100)
-    if deed == "never a newline":
-        while True:
-            sys.stdout.write("x" * 2**16)
-    if deed == "a large reply":
-        sys.stdout.write('{"type": "result", "answer": {"loss": [' + "[1.5]," * 10**7 + "1]}}\n")
-        sys.stdout.flush()
-    if deed == "no line end":
-        sys.stdout.write(json.dumps(reply))
-        sys.exit(0)
-    if deed == "flood of errors":
-        print("e" * 10**6, file=sys.stderr)
-        subprocess.Popen(
-            [sys.executable, "-c", "while True: print('e' * 10**5)"],
-            stdout=sys.stderr,
-            stdin=subprocess.DEVNULL,
-        )
-    if deed == "ignore SIGTERM":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(f"child {os.getpid()}", file=sys.stderr, flush=True)
-        time.sleep(1000)
-    if deed == "crash with a child":
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
-        sys.exit(3)
-    if deed == "late":
-        time.sleep(1.5)
-    if deed == "twice":
-        say(reply)
-    if deed in ("flood of errors", "late", "twice"):
-        return True
-    if deed == "garbage":
-        sys.stdout.buffer.write(
-            b'loading weights\n\xff\xfe\x00\n[1, 2]\n"ready"\n{"type": "hello"}\n\n' + b"[" * 5000 + b"\n"
-        )
-        sys.stdout.flush()
-    return deed == "garbage"
+def sleep():
+    time.sleep(1000)
+
+
+def write_forever(text):
+    while True:
+        sys.stdout.write(text)
+
+
+def child(program, **pipes):
+    """A process in the program's group; its number is told on standard error."""
+    started = subprocess.Popen([sys.executable, "-c", program], **pipes)
+    print(f"child {started.pid}", file=sys.stderr, flush=True)
+
+
+def crash(reply):
+    print("something is badly wrong", file=sys.stderr)
+    sys.exit(3)
+
+
+def kill(reply):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(reply):
+    sleep()
+
+
+def hang_with_a_child(reply):
+    child("import time; time.sleep(1000)")
+    sleep()
+
+
+def crash_with_a_child(reply):
+    child("import time; time.sleep(1000)")
+    sys.exit(3)
+
+
+def ignore_sigterm(reply):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sleep()
+
+
+def close(reply):
+    os.close(1)
+    sleep()
+
+
+def half_a_line(reply):
+    sys.stdout.write(json.dumps(reply)[:20])
+    sys.stdout.flush()
+    sleep()
+
+
+def no_line_end(reply):
+    sys.stdout.write(json.dumps(reply))
+    sys.exit(0)
+
+
+def flood(reply):
+    write_forever("x" * 100 + "\n")
+
+
+def never_a_newline(reply):
+    write_forever("x" * 2**16)
+
+
+def a_large_reply(reply):
+    sys.stdout.write('{"type": "result", "answer": {"loss": [' + "[1.5]," * 10**7 + "1]}}\n")
+    sys.stdout.flush()
+
+
+def flood_of_errors(reply):
+    print("e" * 10**6, file=sys.stderr)
+    child("while True: print('e' * 10**5)", stdout=sys.stderr, stdin=subprocess.DEVNULL)
+    return True
+
+
+def late(reply):
+    time.sleep(1.5)
+    return True
+
+
+def twice(reply):
+    say(reply)
+    return True
+
+
+def garbage(reply):
+    lines = b'loading weights\n\xff\xfe\x00\n[1, 2]\n"ready"\n{"type": "hello"}\n\n' + b"[" * 5000 + b"\n"
+    sys.stdout.buffer.write(lines)
+    sys.stdout.flush()
+    return True
+
+
+#: What a program should not do, by name; each returns True where the answer still follows.
+DEEDS = {
+    deed.__name__.replace("_", " ").replace("sigterm", "SIGTERM"): deed
+    for deed in (
+        crash, kill, hang, hang_with_a_child, crash_with_a_child, ignore_sigterm, close, half_a_line, no_line_end,
+        flood, never_a_newline, a_large_reply, flood_of_errors, late, twice, garbage,
+    )
+}  # fmt: skip
 
 
 def main():
@@ -96,7 +141,7 @@ def main():
             if id in plan.get("raw", {}):
                 sys.stdout.buffer.write(plan["raw"][id].encode("latin-1"))
                 sys.stdout.flush()
-            elif id not in deeds or misbehave(deeds[id], reply):
+            elif id not in deeds or DEEDS[deeds[id]](reply):
                 say(reply)
 
 
