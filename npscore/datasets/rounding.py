@@ -207,7 +207,8 @@ def _column_rounding(x: Array, name: str) -> ColumnRounding:
 def _tied(values: Array) -> Array:
     """Whether a column of (n, d) repeats an earlier value in more than 5 % of its rows, at least two of them: (d,)."""
     n = len(values)
-    repeats = (np.diff(np.sort(values, axis=0), axis=0) == 0).sum(axis=0)
+    ascending = np.sort(values, axis=0)
+    repeats = (ascending[1:] == ascending[:-1]).sum(axis=0)
     return (repeats >= 2) & (repeats > MAX_TIES * n)
 
 

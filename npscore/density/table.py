@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import _show, as_count, as_number, as_positive, as_rng
+from .._run.borders import _show, as_count, as_number, as_positive, as_rng, within_range
 from ..datasets import Standardisation, Table, train_validation_split
 from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
@@ -85,7 +85,7 @@ def fit_table(
     jitter = as_jitter(jitter, d)
     jitter = np.zeros(d) if jitter is None else jitter
     sigma = settings.get("sigma")
-    noise = np.sqrt(jitter**2 + (0.0 if sigma is None else as_positive(sigma, "sigma")) ** 2)  # (d,)
+    noise = np.hypot(jitter, 0.0 if sigma is None else as_positive(sigma, "sigma"))  # (d,)
     gaussian = _best_gaussian(train, noise)
     model = MLP.init((d, *hidden, d), activation, rng=rng)
     run = fit(
@@ -123,6 +123,7 @@ def _widths(hidden: Any) -> tuple[Any, ...]:
     return tuple(hidden)
 
 
+@within_range("jitter and sigma", "the covariance of the rows with that noise")
 def _best_gaussian(train: Array, noise: Array) -> LinearScore:
     """The best affine score for the training rows with noise; found before the long work, as it may not exist."""
     n, d = train.shape
