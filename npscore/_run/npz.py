@@ -65,11 +65,11 @@ def read_npz(path: PathLike, format: str, version: int) -> tuple[dict[str, Any],
     found = header.get("format") if isinstance(header, dict) else None
     if found != format:
         raise FileFormatError(f"{name}: expected an {format} file, got {_short(found)}")
-    if header.get("version") != version:
-        raise FileFormatError(
-            f"{name}: expected {format} version {version}, got {_short(header.get('version'))}; "
-            "a newer npscore may be needed"
-        )
+    written = header.get("version")
+    if written != version:
+        older = type(written) is int and written < version
+        hint = "an older npscore wrote it" if older else "a newer npscore may be needed"
+        raise FileFormatError(f"{name}: expected {format} version {version}, got {_short(written)}; {hint}")
     arrays = {member.removesuffix(".npy"): array for member, array in members.items()}
     listed = header.get("arrays")
     if listed != sorted(arrays) or sorted(members) != [f"{array}.npy" for array in listed]:

@@ -5,6 +5,7 @@ from .checkpoint import Checkpoint, CheckpointWarning
 from .fit import fit
 from .lbfgs import LBFGS
 from .result import FitResult, History, NonFiniteLossError
+from .run import Optimizer, Run
 from .sharded import sharded
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "FitResult",
     "History",
     "NonFiniteLossError",
+    "Optimizer",
+    "Run",
     "fit",
     "sharded",
 ]

@@ -37,6 +37,8 @@ class Adam(Optimizer):
     Source: Kingma and Ba 2015; Loshchilov and Hutter 2017, 2019.
     """
 
+    minibatches = True
+
     learning_rate: float = 3e-3
     schedule: str = "cosine"
     clip_norm: Optional[float] = None

@@ -11,7 +11,7 @@ from .._run.blas import one_blas_thread
 from .._run.borders import _show, as_callable, as_choice, as_count, as_flag, as_rng
 from ..datasets.rounding import warn_if_rounded
 from ..models.base import ScoreModel
-from ..objectives import DSM, Objective, as_objective
+from ..objectives import Objective, as_objective
 from .adam import Adam
 from .checkpoint import Checkpoint
 from .held_out import hold_out
@@ -91,40 +91,32 @@ def fit(
     seed = rng.bit_generator.state
     if not isinstance(model, ScoreModel) or model.dtype.kind != "f":
         raise TypeError(f"model must be an npscore model with real parameters, got {type(model).__name__}")
-    adam_fields, objective_fields, options = sorted_settings(settings)
-    steps, batch_size = as_count(steps, "steps"), as_count(batch_size, "batch_size")
     if callback is not None:
         as_callable(callback, "callback", "(step, loss, model)")
     if progress is not None:
         as_flag(progress, "progress")
+    adam_fields, objective_fields, options = sorted_settings(settings)
+    minimiser = as_optimizer(optimizer, adam_fields)
+    steps, batch_size = as_count(steps, "steps"), as_count(batch_size, "batch_size")
     if isinstance(objective, Sharded):
-        _check_sharded(objective, model, x, cond, optimizer, objective_fields)
+        _check_sharded(objective, model, x, cond, optimizer, minimiser, objective_fields)
         rows, objective = objective.rows, objective.objective
     else:
         objective = as_objective(objective, **objective_fields)
         rows = Rows((Shard("x", *in_models_type(x, cond, model)),))
     rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d))
-    if not isinstance(objective, DSM):  # which brings noise of its own
+    if not objective.smooths:
         warn_if_rounded(rows.to_examine(), options.columns, options.jitter, stacklevel=3)
     held_out = None
     if validation is not None:
         rows, held_out = hold_out(rows, validation, objective, options.metric, model, rng)
     elif patience is not None or options.metric is not None:
         _refuse_without_held_out(patience=patience, metric=options.metric)
-    problem = Problem(
-        model=model,
-        rows=rows,
-        objective=objective,
-        held_out=held_out,
-        steps=steps,
-        batch_size=batch_size,
-        validate_every=None
-        if options.validate_every is None
-        else as_count(options.validate_every, "validate_every"),
-        patience=None if patience is None else as_count(patience, "patience"),
-        seed=seed,
-    )
-    run = Run(problem, as_optimizer(optimizer, adam_fields), rng, callback)
+    if patience is not None:
+        patience = as_count(patience, "patience")
+    every = options.validate_every
+    problem = Problem(model, rows, objective, held_out, steps, batch_size, every, patience, seed)
+    run = Run(problem, minimiser, rng, callback)
     kept = as_checkpoint(checkpoint, options.checkpoint_every, options.resume)
     # One BLAS thread: the bits depend on their number, and small products gain nothing from a second.
     with one_blas_thread(), nullcontext() if kept is None else kept.kept(run):
@@ -160,6 +152,8 @@ def sorted_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
         else:
             known = ", ".join((*ADAM, *OBJECTIVE, *Options._fields))
             raise TypeError(f"fit has no setting {name!r}: it must be one of {known}")
+    if options.get("validate_every") is not None:
+        options["validate_every"] = as_count(options["validate_every"], "validate_every")
     return adam, objective, Options(**options)
 
 
@@ -200,7 +194,13 @@ def _refuse_without_held_out(**settings: Any) -> None:
 
 
 def _check_sharded(
-    total: Sharded, model: ScoreModel, x: Any, cond: Any, optimizer: Any, fields: Mapping[str, Any]
+    total: Sharded,
+    model: ScoreModel,
+    x: Any,
+    cond: Any,
+    optimizer: Any,
+    minimiser: Optimizer,
+    fields: Mapping[str, Any],
 ) -> None:
     """What must be left out, or said, with an objective that holds its rows."""
     total.check(model)
@@ -209,7 +209,7 @@ def _check_sharded(
             raise ValueError(
                 f"{name} must be None with a sharded objective, which holds the rows, got {_show(value)}"
             )
-    if optimizer != "lbfgs" and not isinstance(optimizer, LBFGS):
+    if minimiser.minibatches:
         raise ValueError(f"optimizer must be 'lbfgs' with a sharded objective, got {_show(optimizer)}")
     sigma, n_probes, probe = (fields.get(name) for name in ("sigma", "n_probes", "probe"))
     if sigma is not None:

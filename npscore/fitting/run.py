@@ -62,7 +62,13 @@ class Diverged(Exception):
 
 
 class Optimizer(ABC):
-    """Minimises the loss of a run: ``Adam(…)``, ``LBFGS(…)``. Its fields are part of a checkpoint's fingerprint."""
+    """Minimises the loss of a run: ``Adam(…)``, ``LBFGS(…)``, or a frozen dataclass of one's own.
+
+    ``minimise`` takes a step after another, each by ``run.evaluate`` (or ``run.problem.rows.evaluate`` inside it)
+    and ``run.take``, as long as ``run.reason_to_stop()`` is None. The fields are part of a checkpoint's fingerprint.
+    """
+
+    minibatches = False  # whether it needs rows by their numbers, which shards do not give
 
     @abstractmethod
     def first_memory(self, problem: Problem, rng: np.random.Generator) -> Any:

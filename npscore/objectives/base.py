@@ -9,7 +9,7 @@ subclass ``Objective`` and define ``loss``, ``spec`` and, where something is ran
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Optional
+from typing import Any, ClassVar, NamedTuple, Optional
 
 import numpy as np
 
@@ -32,7 +32,12 @@ class LossGrad(NamedTuple):
 
 
 class Objective(ABC):
-    """A loss that is a mean over rows of ℓ(row; draw), and how to draw what is random in it."""
+    """A loss that is a mean over rows of ℓ(row; draw), and how to draw what is random in it.
+
+    ``smooths`` says that the draw adds noise to the rows, so that rounding in them does no harm.
+    """
+
+    smooths: ClassVar[bool] = False
 
     def __call__(
         self, model: ScoreModel, x: Any, rng: Any = None, weights: Any = None, cond: Any = None

@@ -50,6 +50,8 @@ def dsm(
 class DSM(Objective):
     """``dsm`` as an objective, at one noise level ``sigma`` > 0 in the units of x; it draws ε ~ N(0, I)."""
 
+    smooths = True
+
     sigma: float
 
     def __post_init__(self) -> None:

@@ -71,6 +71,11 @@ class Named(Objective):
     name: str
     objective: Objective
 
+    @property
+    def smooths(self) -> bool:
+        """The objective's own."""
+        return self.objective.smooths
+
     def draw(self, x: Array, rng: np.random.Generator) -> Any:
         """The objective's own."""
         return self.objective.draw(x, rng)

@@ -55,3 +55,4 @@ def test_rounded_data_draws_a_warning_that_names_the_column(objective, optimizer
 
 def test_denoising_brings_its_own_noise_and_draws_no_warning():
     ns.fit(small(), rounded(), "dsm", sigma=0.3, **QUICK)
+    ns.fit(small(), rounded(), ns.objectives.named("mine", ns.objectives.DSM(0.3)), **QUICK)
