@@ -11,6 +11,7 @@ from .._run.borders import as_array, as_batch, as_choice, as_number, as_positive
 from ..models import ScoreModel, dimension, sum_over_rows
 from ..objectives.base import LossGrad, Objective
 from .discrete import Discrete
+from .normal import normal_quantile
 from .schedules import EDM, VE, Array, Schedule
 
 #: Factors on ℓ = ½‖s(x_t, t) + ε/σ‖², the loss of one row; with x_t = α x₀ + σ ε and SNR = α²/σ². By name:
@@ -167,14 +168,6 @@ class LogUniform:
         return {"times": "LogUniform", "lo": self.lo, "hi": self.hi}
 
 
-def normal_quantile(u: Array) -> Array:
-    """Φ⁻¹(u) for u in (0, 1), by Python's own (Wichura 1988, AS 241): relative accuracy 1e-16."""
-    from statistics import NormalDist
-
-    inverse = NormalDist().inv_cdf
-    return np.array([inverse(value) for value in u.tolist()])
-
-
 # ---- the objective -------------------------------------------------------------------------------------
 
 
@@ -240,18 +233,15 @@ class Denoising(Objective):
         self, model: ScoreModel, x: Any, draw: Any, weights: Any, cond: Any, gradient: bool = True
     ) -> LossGrad:
         x = as_batch(x, "x", d=dimension(model))
-        t, noise = (
-            self.schedule.times(as_shaped(draw[0], "t", (len(x),))),
-            as_shaped(draw[1], "noise", x.shape),
-        )
-        real = x.dtype.type
-        alpha, sigma = (
-            self.schedule._alpha(t).astype(real)[:, None],
-            self.schedule._sigma(t).astype(real)[:, None],
-        )
-        factor = np.asarray(
-            weighting(self.weighting, self.schedule, t, sigma_data=self.sigma_data, gamma=self.gamma)
-        ).astype(real)
+        schedule, real = self.schedule, x.dtype.type
+        t = schedule.times(as_shaped(draw[0], "t", (len(x),)))
+        noise = as_shaped(draw[1], "noise", x.shape)
+        alpha, sigma = schedule._alpha(t), schedule._sigma(t)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            factor = _factor(self.weighting, schedule, t, alpha, sigma, self.sigma_data, self.gamma).astype(
+                real
+            )
+        alpha, sigma = alpha.astype(real)[:, None], sigma.astype(real)[:, None]
         target = -noise / sigma  # (n, d)
 
         def terms(rows: slice, s: Array) -> tuple[Array, Array]:

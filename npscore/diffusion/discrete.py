@@ -44,6 +44,9 @@ class Discrete(Schedule):
             )
         return t.astype(np.int64)
 
+    def _clean(self, t: Array) -> Array:
+        return t.astype(np.int64)
+
     def _alpha(self, t: Array) -> Array:
         return self._alphas[t]
 

@@ -89,7 +89,7 @@ class DiffusionScore(ScaledScore):
 
     def _read(self, cond: Array, like: Array, of: str) -> Scaling:
         """a, b, c, e with which the network gives what one of form ``of`` would return."""
-        t = self.schedule.times(cond[:, 0])
+        t = self.schedule._clean(cond[:, 0])
         alpha, sigma = self.schedule._alpha(t), self.schedule._sigma(t)
         with np.errstate(divide="ignore", invalid="ignore"):
             numbers = factors(self.form, of, alpha, sigma, self.sigma_data)
