@@ -1,8 +1,7 @@
 """Checks of gradients that do not depend on a tolerance chosen to pass: complex step and Taylor rates.
 
-Public, because checking is what users come for. They know nothing of score matching: f is any function
-of a vector. What they cannot see is a wrong *loss* with a matching gradient; that is what comparing with
-``npscore.objectives`` (and certified numbers) is for.
+f is any function of a vector; nothing here knows of score matching. What these checks cannot see is a wrong *loss*
+with a matching gradient: for that, compare with ``npscore.objectives`` and with certified numbers.
 """
 
 from __future__ import annotations

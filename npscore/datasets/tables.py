@@ -19,6 +19,7 @@ from ._csv import is_header, parse
 
 Array = np.ndarray
 Choice = Union[str, int, Sequence[Union[str, int]]]
+MOST_DIGITS = 767  # no float64 has more significant digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def write_csv(path: PathLike, table: Table, *, digits: Optional[int] = None) -> 
         raise TypeError(f"table must be a Table, got {type(table).__name__}")
     if not is_header(table.columns):
         raise ValueError(f"columns must include a name that is not a number, got {table.columns!r}")
-    cell = repr if digits is None else f"{{:.{as_count(digits, 'digits')}g}}".format
+    cell = repr if digits is None else f"{{:.{min(as_count(digits, 'digits'), MOST_DIGITS)}g}}".format
     lines = [_header(table.columns)]
     lines += [",".join(map(cell, row)) for row in table.values.tolist()]
     data = ("\n".join(lines) + "\n").encode("utf-8")

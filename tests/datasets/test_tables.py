@@ -141,6 +141,13 @@ def test_the_text_that_is_written(tmp_path):
     assert gzip.decompress((tmp_path / "t.csv.gz").read_bytes()) == path.read_bytes()
 
 
+@pytest.mark.parametrize("digits", [17, 767, 10**6, 2**31, 2**62])
+def test_more_digits_than_there_are_lose_nothing(tmp_path, digits):
+    values = np.array([[5e-324, 0.1], [1.7976931348623157e308, -1 / 3]])
+    write_csv(tmp_path / "t.csv", Table(("a", "b"), values), digits=digits)
+    assert np.array_equal(read_csv(tmp_path / "t.csv").values, values)
+
+
 @pytest.mark.parametrize(
     ("table", "digits", "error", "words"),
     [
