@@ -12,7 +12,7 @@ from typing import Any, Optional
 import numpy as np
 
 from ._run.borders import as_array, as_batch, as_callable, as_positive, as_shaped
-from ._run.scale import exponents
+from ._run.scale import exponents, in_units
 
 Array = np.ndarray
 
@@ -123,7 +123,7 @@ def relative_error(actual: Any, expected: Any) -> float:
     actual = as_shaped(actual, "actual", expected.shape, allow_complex=True)
     relative = expected.any()
     exponent = int(exponents(np.append(_parts(actual), _parts(expected))))
-    actual, expected = _in_units(actual, exponent), _in_units(expected, exponent)
+    actual, expected = _scaled(actual, exponent), _scaled(expected, exponent)
     error = np.abs(actual - expected).max(initial=0.0)
     scale = np.abs(expected).max(initial=0.0)
     with np.errstate(over="ignore", divide="ignore", under="ignore"):
@@ -184,7 +184,7 @@ def _moved(theta: Array, step: Any, direction: Array) -> Array:
 def _remainders(values: Array, origin: Any, slopes: Array, eps: Any) -> tuple[Array, Array]:
     """R for each value, and the rounding error in it, in units of the largest number that goes in."""
     exponent = int(exponents(np.concatenate([values, slopes, [origin]])))
-    values, slopes, origin = (np.ldexp(part, -exponent) for part in (values, slopes, origin))
+    values, slopes, origin = (in_units(part, exponent) for part in (values, slopes, origin))
     remainder = np.abs(values - origin - slopes)
     return remainder, 8 * eps * (np.abs(values) + abs(origin) + np.abs(slopes))
 
@@ -194,11 +194,11 @@ def _parts(x: Array) -> Array:
     return np.append(x.real, x.imag)
 
 
-def _in_units(x: Array, exponent: int) -> Array:
+def _scaled(x: Array, exponent: int) -> Array:
     """x/2^exponent, real or complex, whatever the exponent."""
     if x.dtype.kind == "c":
-        return np.ldexp(x.real, -exponent) + 1j * np.ldexp(x.imag, -exponent)
-    return np.ldexp(x, -exponent)
+        return in_units(x.real, exponent) + 1j * in_units(x.imag, exponent)
+    return in_units(x, exponent)
 
 
 def _complex_scalar(value: Any) -> Any:

@@ -12,10 +12,18 @@ Array = np.ndarray
 def exponents(x: Array, axis: Any = None) -> Any:
     """The whole e with 2^(e−1) ≤ max |x| < 2^e along ``axis``, and 0 where all is 0; of finite real x.
 
-    ``np.ldexp(x, -e)`` is then x in units of its own size, at most 1 in absolute value. It is exact (but for what
-    is below 2^−1022 of the largest), so a result that follows the units of x has the same digits at every scale.
+    ``in_units(x, e)`` is then x in units of its own size, at most 1 in absolute value.
     """
     return np.frexp(np.abs(x).max(axis=axis, initial=0.0))[1]
+
+
+def in_units(x: Array, e: Any) -> Array:
+    """x/2^e. It is exact, but for what is below 2^−1022 of a unit, which counts for nothing beside 1.
+
+    So a result that follows the units of x has the same digits at every scale.
+    """
+    with np.errstate(under="ignore"):
+        return np.ldexp(x, -e)
 
 
 def as_float64(x: Array, name: str) -> Array:

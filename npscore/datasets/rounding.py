@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_number, as_positive, as_rng, as_shaped
-from .._run.scale import exponents
+from .._run.scale import exponents, in_units
 from ._columns import as_columns
 from ._grid import apart, coarsest_step, grid_step, spread, ties_beyond_chance
 
@@ -83,7 +83,8 @@ def rounding_report(values: Any, columns: Optional[Sequence[str]] = None) -> tup
     """
     values = as_batch(values, "values")
     names = as_columns(columns, values.shape[1])
-    return tuple(_column_rounding(column, name) for column, name in zip(values.T, names, strict=True))
+    with np.errstate(under="ignore"):
+        return tuple(_column_rounding(column, name) for column, name in zip(values.T, names, strict=True))
 
 
 def suggested_jitter(values: Any) -> Array:
@@ -164,7 +165,7 @@ def comb_ripple(jitter: float, resolution: float) -> float:
     jitter = as_number(jitter, "jitter", at_least=0.0)
     resolution = as_positive(resolution, "resolution")
     steps = min(jitter / resolution, 1e3)  # long before, the ripple is 0
-    return float(2.0 * np.exp(-2.0 * np.pi**2 * steps**2))  # eq-9.11
+    return 2.0 * math.exp(-2.0 * math.pi**2 * steps**2)  # eq-9.11
 
 
 def comb_information(jitter: float, resolution: float, deviation: float) -> float:
@@ -217,7 +218,7 @@ def _in_own_units(x: Array) -> tuple[Array, int]:
     exponent = int(exponents(x))
     if exponent > 1024:
         raise ValueError(f"values must be within the range of float64, got one near 2**{exponent}")
-    return np.ldexp(x, -exponent).astype(np.float64), exponent
+    return in_units(x, exponent).astype(np.float64), exponent
 
 
 def _in_units_of_the_data(length: float, exponent: int) -> float:
@@ -242,8 +243,10 @@ def _shows(column: ColumnRounding, jitter: float, values: Array) -> bool:
     """Whether the rounding of a column's ``values`` (n,) is still visible behind noise of this size."""
     if column.resolution is None or not column.is_rounded:
         return column.is_rounded and jitter == 0
-    x, exponent = _in_own_units(values)
-    steps = min(max(float(x.std()) / math.ldexp(column.resolution, -exponent), 1.0), 1.0 / FINEST)
+    with np.errstate(under="ignore"):
+        x, exponent = _in_own_units(values)
+        sd = float(x.std())
+    steps = min(max(sd / math.ldexp(column.resolution, -exponent), 1.0), 1.0 / FINEST)
     return comb_information(min(jitter / column.resolution, 1e3), 1.0, steps) > ENOUGH
 
 

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .._run.borders import as_array, as_batch, as_shaped
-from .._run.scale import exponents
+from .._run.scale import exponents, in_units
 from ._columns import as_columns
 
 Array = np.ndarray
@@ -57,11 +57,11 @@ class Standardisation:
         for j in np.flatnonzero(values.min(axis=0) == values.max(axis=0)):
             raise ValueError(f"column {names[j]!r} is constant ({values[0, j]:g}): leave it out")
         exponent = exponents(values, axis=0)  # (d,)
-        values = np.ldexp(values, -exponent)  # (n, d), within [-1, 1]: sums cannot overflow
-        mean = values.mean(axis=0)  # (d,)
-        centred = values - mean  # (n, d)
-        largest = np.abs(centred).max(axis=0)  # (d,): squares of centred/largest cannot vanish
+        values = in_units(values, exponent)  # (n, d), within [-1, 1]: sums cannot overflow
         with np.errstate(under="ignore"):
+            mean = values.mean(axis=0)  # (d,)
+            centred = values - mean  # (n, d)
+            largest = np.abs(centred).max(axis=0)  # (d,): squares of centred/largest cannot vanish
             scale = largest * np.sqrt(np.mean((centred / largest) ** 2, axis=0))  # (d,)
             mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
         for j in np.flatnonzero(scale < np.finfo(scale.dtype).tiny):

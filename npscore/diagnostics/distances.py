@@ -13,7 +13,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .._run.borders import Array, as_batch, as_count, as_flag, as_number, as_rng
-from .._run.scale import exponents
+from .._run.scale import exponents, in_units
 
 _BLOCK = 1 << 16  # numbers in one temporary: small enough for the cache, large enough for NumPy
 MAX_DIRECTIONS = 10**8  # numbers in all drawn directions together
@@ -43,15 +43,11 @@ def energy_distance(x: Any, y: Any, *, unbiased: bool = False) -> float:
             f"x and y must have at least two rows each for unbiased=True, got {len(x)} and {len(y)}"
         )
     x, y, _, exponent = _in_units_of_the_range(x, y)
-    if x.shape[1] == 1 and not unbiased:
-        return _in_the_units_of_the_data(_energy_distance_1d(x[:, 0], y[:, 0]), exponent)
-    within_x, within_y = _mean_distance(x, x), _mean_distance(y, y)
-    if unbiased:  # over the n(n−1) and m(m−1) pairs of different points
-        within_x *= len(x) / (len(x) - 1)
-        within_y *= len(y) / (len(y) - 1)
-    distance = 2.0 * _mean_distance(x, y) - within_x - within_y  # eq-9.3
-    if not unbiased:
-        distance = max(distance, 0.0)  # below 0 by rounding only
+    with np.errstate(under="ignore"):  # beside the range it is nothing
+        if x.shape[1] == 1 and not unbiased:
+            distance = _energy_distance_1d(x[:, 0], y[:, 0])
+        else:
+            distance = _energy_distance(x, y, unbiased)  # eq-9.3
     return _in_the_units_of_the_data(distance, exponent)
 
 
@@ -83,11 +79,11 @@ def sliced_wasserstein(
     directions = _directions(projections, n_projections, x.shape[1], rng).astype(x.dtype)  # (k, d)
     x, y, varying, exponent = _in_units_of_the_range(x, y)
     i, j, du = _quantile_pairs(len(x), len(y))
-    distances = [
-        _power_mean(np.abs(np.sort(x @ theta)[i] - np.sort(y @ theta)[j]), du, p)
-        for theta in np.compress(varying, directions, axis=1)
-    ]  # k values of W_p
-    mean = _power_mean(np.array(distances), np.full(len(distances), 1.0 / len(distances)), p)  # eq-9.4
+    distances = np.empty(len(directions), x.dtype)  # (k,)  W_p
+    with np.errstate(under="ignore"):  # beside the range it is nothing
+        for k, theta in enumerate(np.compress(varying, directions, axis=1)):
+            distances[k] = _power_mean(np.abs(np.sort(x @ theta)[i] - np.sort(y @ theta)[j]), du, p)
+        mean = _power_mean(distances, np.full(len(distances), 1.0 / len(distances)), p)  # eq-9.4
     return _in_the_units_of_the_data(mean, exponent)
 
 
@@ -110,10 +106,10 @@ def _in_units_of_the_range(x: Array, y: Array) -> tuple[Array, Array, Array, int
     low = np.minimum(x.min(axis=0), y.min(axis=0))  # (d,)
     high = np.maximum(x.max(axis=0), y.max(axis=0))  # (d,)
     varying = low < high  # (d,)
-    half_range = np.ldexp(high, -1) - np.ldexp(low, -1)  # (d,), its halves: the range itself may overflow
+    half_range = in_units(high, 1) - in_units(low, 1)  # (d,): the range itself may overflow
     exponent = int(exponents(np.append(half_range, np.finfo(x.dtype).smallest_subnormal))) + 1
     x, y = (np.compress(varying, rows, axis=1) for rows in (x, y))
-    return np.ldexp(x, -exponent), np.ldexp(y, -exponent), varying, exponent
+    return in_units(x, exponent), in_units(y, exponent), varying, exponent
 
 
 def _in_the_units_of_the_data(value: Any, exponent: int) -> float:
@@ -128,6 +124,16 @@ def _in_the_units_of_the_data(value: Any, exponent: int) -> float:
 # Energy distance ----------------------------------------------------------------------------------------
 
 
+def _energy_distance(x: Array, y: Array, unbiased: bool) -> Any:
+    """Over all pairs, or with ``unbiased`` those of different points: n(n−1) and m(m−1) within x and y."""
+    within_x, within_y = _mean_distance(x, x), _mean_distance(y, y)
+    if unbiased:
+        within_x *= len(x) / (len(x) - 1)
+        within_y *= len(y) / (len(y) - 1)
+    distance = 2.0 * _mean_distance(x, y) - within_x - within_y  # eq-9.3
+    return distance if unbiased else max(distance, 0.0)  # below 0 by rounding only
+
+
 def _mean_distance(x: Array, y: Array) -> np.floating:
     """The mean of |xᵢ − yⱼ| over all pairs; |x|² + |y|² − 2x·y would lose half the digits of close pairs."""
     columns = np.ascontiguousarray(y.T)  # (d, m)
@@ -138,8 +144,7 @@ def _mean_distance(x: Array, y: Array) -> np.floating:
         squared = np.zeros((len(block), len(y)), x.dtype)  # (b, m)
         for k, column in enumerate(columns):
             difference = block[:, k, None] - column  # (b, m)
-            with np.errstate(under="ignore"):  # beside the range it is nothing
-                difference *= difference
+            difference *= difference
             squared += difference
         total += np.sqrt(squared).sum()
     return total / (len(x) * len(y))
@@ -169,9 +174,7 @@ def _directions(projections: Any, n_projections: Any, d: int, rng: Any) -> Array
         rows = np.ones((1, 1))
     else:
         rows = rng.standard_normal((n_projections, d))
-    rows = np.ldexp(
-        rows, -exponents(rows, axis=1)[:, None]
-    )  # (k, d): their squares neither overflow nor vanish
+    rows = in_units(rows, exponents(rows, axis=1)[:, None])  # (k, d): squares neither overflow nor vanish
     with np.errstate(under="ignore"):
         length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))  # (k, 1)
     if not (length > 0).all():
@@ -197,5 +200,4 @@ def _power_mean(values: Array, weights: Array, p: float) -> Any:
     largest = values.max()
     if not largest > 0:
         return 0.0
-    with np.errstate(under="ignore"):
-        return largest * (weights @ (values / largest) ** p) ** (1.0 / p)
+    return largest * (weights @ (values / largest) ** p) ** (1.0 / p)

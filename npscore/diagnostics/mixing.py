@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import Array, as_array
-from .._run.scale import exponents
+from .._run.scale import exponents, in_units
 
 _BLOCK = 1 << 20  # numbers in one temporary
 
@@ -33,7 +33,8 @@ def split_rhat(trajectory: Any) -> Array:
     Source: Gelman et al. (2013), "Bayesian Data Analysis", 3rd ed., section 11.4; Vehtari et al. (2021),
     "Rank-normalization, folding, and localization", Bayesian Analysis 16(2), eq. 1-4.
     """
-    return _rhat(*_means_and_deviations(_split(trajectory)))  # eq-9.5
+    with np.errstate(under="ignore", over="ignore"):
+        return _rhat(*_means_and_deviations(_split(trajectory)))  # eq-9.5
 
 
 def effective_sample_size(trajectory: Any) -> Array:
@@ -53,11 +54,11 @@ def effective_sample_size(trajectory: Any) -> Array:
     Source: Vehtari et al. (2021), eq. 10-13, on the draws themselves; Geyer (1992), "Practical Markov chain
     Monte Carlo", Statistical Science 7(4), section 3.3.
     """
-    means, deviations = _means_and_deviations(_split(trajectory))  # (m, d), (h, m, d)
-    h, m, _ = deviations.shape
-    with np.errstate(over="ignore"):  # V/W = inf: then every ρ is 1
+    with np.errstate(under="ignore", over="ignore"):  # V/W = inf: then every ρ is 1
+        means, deviations = _means_and_deviations(_split(trajectory))  # (m, d), (h, m, d)
+        h, m, _ = deviations.shape
         ratio = _rhat(means, deviations) ** 2  # (d,)  V/W
-    rho = 1.0 - (1.0 - _mean_autocorrelation(deviations)) / ratio  # (h, d)
+        rho = 1.0 - (1.0 - _mean_autocorrelation(deviations)) / ratio  # (h, d)
     pairs = rho[: h - 1 : 2] + rho[1::2]  # (h // 2, d)
     positive = np.logical_and.accumulate(pairs > 0, axis=0)  # (h // 2, d)
     monotone = np.minimum.accumulate(pairs, axis=0)  # (h // 2, d)
@@ -78,7 +79,7 @@ def _split(trajectory: Any) -> Array:
         )
     half = len(trajectory) // 2
     halves = np.concatenate([trajectory[:half], trajectory[-half:]], axis=1)  # (h, m, d), a copy
-    np.ldexp(halves, -exponents(trajectory, axis=(0, 1)), out=halves)  # within [-1, 1]
+    halves = in_units(halves, exponents(trajectory, axis=(0, 1)))  # within [-1, 1]
     return halves.astype(np.float64, copy=False)
 
 
@@ -105,18 +106,16 @@ def _rhat(means: Array, deviations: Array) -> Array:
     h, m, _ = deviations.shape
     within = _root_of_squares(deviations, (0, 1)) / np.sqrt(m * (h - 1))  # (d,)  √W
     between = _root_of_squares(means - means.mean(axis=0), 0) / np.sqrt(m - 1)  # (d,)  √(B/h)
-    with np.errstate(over="ignore"):
-        ratio = np.divide(between, within, out=np.full_like(within, np.inf), where=within > 0)
+    ratio = np.divide(between, within, out=np.full_like(within, np.inf), where=within > 0)
     return np.hypot(np.sqrt((h - 1) / h), ratio)  # eq-9.5
 
 
 def _root_of_squares(x: Array, axis: Any) -> Array:
     """√(Σ x²) along ``axis``, with squares of x in units of its own largest number."""
     exponent = exponents(x, axis=axis)  # (d,)
-    unit = np.ldexp(x, -exponent)
-    with np.errstate(under="ignore"):
-        unit *= unit
-        return np.ldexp(np.sqrt(unit.sum(axis=axis)), exponent)
+    unit = in_units(x, exponent)
+    unit *= unit
+    return np.ldexp(np.sqrt(unit.sum(axis=axis)), exponent)
 
 
 def _mean_autocorrelation(deviations: Array) -> Array:
@@ -130,11 +129,10 @@ def _mean_autocorrelation(deviations: Array) -> Array:
     size = 1 << (2 * h - 1).bit_length()  # no wrap-around
     power = np.zeros((d, size // 2 + 1))
     some = max(1, _BLOCK // (size * d))
-    with np.errstate(under="ignore"):
-        for start in range(0, m, some):
-            block = np.ldexp(deviations[:, start : start + some], -exponent)  # (h, b, d)
-            block = np.moveaxis(block, 0, -1)  # (b, d, h)
-            spectrum = np.fft.rfft(block, size)  # (b, d, size // 2 + 1)
-            power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
+    for start in range(0, m, some):
+        block = in_units(deviations[:, start : start + some], exponent)  # (h, b, d)
+        block = np.moveaxis(block, 0, -1)  # (b, d, h)
+        spectrum = np.fft.rfft(block, size)  # (b, d, size // 2 + 1)
+        power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
     covariance = np.fft.irfft(power, size)[:, :h].T  # (h, d)
     return covariance / np.where(_moves(deviations), covariance[0], 1.0)

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._run.borders import Array, as_count, as_covariance, as_positive, as_shaped
-from .._run.scale import as_float64, exponents
+from .._run.scale import as_float64, exponents, in_units
 
 
 class LangevinLaw(NamedTuple):
@@ -131,7 +131,7 @@ def _as_semidefinite(value: Any, name: str, d: int) -> Array:
     """A symmetric positive semidefinite (d, d) matrix, up to rounding."""
     matrix = as_float64(as_shaped(value, name, (d, d)), name)
     exponent = exponents(matrix)
-    unit = np.ldexp(matrix, -exponent)  # within [-1, 1]: what follows cannot overflow
+    unit = in_units(matrix, exponent)  # within [-1, 1]: what follows cannot overflow
     rounding = 1e3 * np.finfo(np.float64).eps * np.abs(unit).max()
     asymmetry = np.abs(unit - unit.T).max()
     if asymmetry > rounding:
