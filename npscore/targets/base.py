@@ -101,14 +101,18 @@ class Target(ABC):
             finite = np.isfinite(value)
             if not finite.all():
                 rows = ~finite.reshape(len(x), -1).all(axis=1)  # (n,)
-                value[rows] = function(x[rows].astype(np.result_type(x.dtype, np.longdouble)))
+                value[rows] = function(self._widened(x[rows], np.longdouble))
         return value
 
     def _in_working_type(self, function: Callable[[Array], Array], x: Array) -> Array:
         """``function`` of x in a type that is wide enough for the parameters, the result in the type of x."""
         if x.real.dtype.itemsize >= self._narrowest.itemsize:
             return function(x)
-        return function(x.astype(np.result_type(x.dtype, self._narrowest))).astype(x.dtype)
+        return function(self._widened(x, self._narrowest)).astype(x.dtype)
+
+    def _widened(self, x: Array, real: Any) -> Array:
+        """x in a wider real type, or its complex kin."""
+        return x.astype(np.result_type(x.dtype, real))
 
 
 def square_norm(y: Array, axis: int = -1) -> Array:

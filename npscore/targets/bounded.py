@@ -4,14 +4,16 @@ The theorem integrates ∇·(p ŝ) and drops the boundary. Here p does not vanis
 what is dropped is not zero: E[½s² + s′] differs from −½E s² by the jump of p s at the edges, and E s = ∫ p′
 is the jump of p instead of 0.
 
-The support is closed. Outside it p = 0: ``log_prob`` is −inf, and ``score`` and ``score_divergence`` **are
-NaN**, because the gradient of log 0 is not defined; a sampler that steps outside finds out at once.
+The support is closed, with its edges rounded to the type of x. Outside it p = 0: ``log_prob`` is −inf, and ``score``
+and ``score_divergence`` **are NaN**, because the gradient of log 0 is not defined; a sampler that steps outside
+finds out at once.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,14 @@ class Bounded(Univariate):
 
     def _curvature(self, x: Array) -> Array:
         return self._where_inside(x, self._curvature_inside(x), np.nan)  # eq-1.16
+
+    def _widened(self, x: Array, real: Any) -> Array:
+        """x in a wider type, and on the edge where it is beyond by the rounding of the edge to the type of x."""
+        wide = super()._widened(x, real)
+        rounded_inside = (like(self.low, x) <= x.real) & (x.real <= like(self.high, x))
+        edges = wide.real.dtype.type(self.low), wide.real.dtype.type(self.high)
+        wide.real = np.where(rounded_inside, np.clip(wide.real, *edges), wide.real)
+        return wide
 
     def _where_inside(self, x: Array, value: Array, outside: float) -> Array:
         inside = (like(self.low, x) <= x.real) & (x.real <= like(self.high, x))

@@ -65,6 +65,11 @@ class StudentT(Target):
         return self.loc.size
 
     @property
+    def _power(self) -> np.longdouble:
+        """ν + d."""
+        return np.longdouble(self.df) + self.d
+
+    @property
     def mean(self) -> Array:
         """loc, shape ``(d,)``; ValueError for df ≤ 1, where the mean does not exist."""
         if self.df <= 1:
@@ -98,19 +103,19 @@ class StudentT(Target):
     def _log_prob(self, x: Array) -> Array:
         _, unit, total = self._in_units(x)
         log_kernel = 2 * np.log(unit / like(self._reach, x)) + np.log1p(total)  # (n,), log(1 + δ/ν)
-        return like(self._log_norm, x) - like(0.5 * (self.df + self.d), x) * log_kernel
+        return like(self._log_norm, x) - 0.5 * like(self._power, x) * log_kernel
 
     def _score(self, x: Array) -> Array:
         v, unit, total = self._in_units(x)
         pull = v @ self._precision.like(x) / (1 + total)[:, None]  # (n, d)
-        return -like(self.df + self.d, x) * (pull / unit[:, None])  # eq-1.11
+        return -like(self._power, x) * (pull / unit[:, None])  # eq-1.11
 
     def _score_divergence(self, x: Array) -> Array:
         v, unit, total = self._in_units(x)
         ratio = like(self._reach, x) / unit  # (n,)
         traces = like(np.trace(self._precision.exact), x) * ratio * ratio
         curvature = (traces + ((v @ self._curvature.like(x)) * v).sum(axis=1)) / (1 + total) / (1 + total)
-        return -like(self.df + self.d, x) * (curvature / unit / unit)  # eq-1.12
+        return -like(self._power, x) * (curvature / unit / unit)  # eq-1.12
 
     def _sample(self, n: int, rng: np.random.Generator) -> Array:
         """x = μ + L z √(ν/u), u ~ χ²_ν; beyond the float range, likely only for df below 0.1, it is ±inf."""
@@ -156,7 +161,8 @@ def _sech_power(df: float, k: int, order: int) -> Rule:
         return -(df + k) * log_cosh + np.log(np.cosh(tau))
 
     rule = trapezoid(log_density, -math.asinh(reach / c), math.asinh(reach / c), order)
-    return Rule(c * np.sinh(rule.nodes), rule.weights)  # eq-1.23
+    tau = 0.5 * (rule.nodes - rule.nodes[::-1])  # the middle one exactly 0: it is multiplied by huge cosh
+    return Rule(c * np.sinh(tau), rule.weights)  # eq-1.23
 
 
 def _log_gamma_ratio(df: float, d: int) -> np.longdouble:

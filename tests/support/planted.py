@@ -18,6 +18,7 @@ DEPTHS = "models/test_trace.py::test_the_rule_of_every_depth_is_the_sum_over_dir
 FORMULA = (
     "objectives/test_objectives.py::test_per_sample_values_are_the_formulas_and_the_loss_their_weighted_sum"
 )
+RANGE = "targets/test_targets_range.py::"
 SCORES = "targets/test_targets.py::test_the_score_is_the_gradient_and_the_divergence_its_trace"
 LAW = "samplers/test_langevin_law.py::test_the_step_has_the_law_of_eq_1_4_and_1_5_exactly"
 STREAMS = "samplers/test_langevin_noise.py::test_blocks_and_streams_are_those_that_the_contract_says"
@@ -175,8 +176,23 @@ MISTAKES = [
     ),
     *_table(
         "targets/student_t.py",
-        ("Student's t: nu for nu + d", "(self.df + self.d, x) * (pull", "(self.df, x) * (pull",
+        ("Student's t: nu for nu + d", "like(self._power, x) * (pull", "like(self.df, x) * (pull",
          f"{SCORES}[StudentT, d=2]"),
+        ("Student's t: the curvature with P for 2P", "precision - 2 * (precision @ precision)",
+         "precision - precision @ precision",
+         "targets/test_targets_extremes.py::test_the_divergence_of_an_isotropic_t_in_the_plane[1000.0]"),
+    ),
+    *_table(
+        "targets/precision.py",
+        ("every density in the type of x", "1 / limit <= scales.min()", "True or 1 / limit <= scales.min()",
+         "targets/test_targets_extremes.py::test_the_score_of_a_gaussian_one_deviation_out_in_float32[1e+20]"),
+    ),
+    *_table(
+        "targets/mixture.py",
+        ("the midpoint of the means without its rest", "- like(middle - rounded, x)[:, :, None]", "",
+         f"{RANGE}test_mixture[1.0-at odd places-float64]"),
+        ("far off the axis in the type of x", "if doubtful.any() and", "if False and",
+         "targets/test_targets_extremes.py::test_a_mixture_far_off_the_axis_of_its_means[1000000.0-1e-13]"),
     ),
     *_table(
         "targets/truncated.py",
