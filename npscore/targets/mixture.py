@@ -245,10 +245,19 @@ class GaussianMixture(Target):
         inverses, means = self._inverses.like(x), self.means.astype(np.longdouble)
         half = 0.5 * (inverses + inverses[j])  # (K, d, d), H
         gap = like(self._inverses.exact - self._inverses.exact[j], x)  # (K, d, d), D
-        middle, apart = 0.5 * (means + means[j]), like(means[j] - means, x)[:, :, None]  # (K, d), (K, d, 1)
-        rounded = like(middle, x)
-        t = x.T - rounded[:, :, None] - like(middle - rounded, x)[:, :, None]  # (K, d, n)
+        apart = like(means[j] - means, x)[:, :, None]  # (K, d, 1), δ
+        rounded, rest = _middle(means, means[j], x)  # (K, d) each
+        t = x.T - rounded[:, :, None] - rest[:, :, None]  # (K, d, n)
         return gap @ t + half @ apart, 2 * (half @ t) + 0.5 * (gap @ apart)  # eq-1.27
+
+
+def _middle(a: Array, b: Array, x: Array) -> tuple[Array, Array]:
+    """(a + b)/2 of longdoubles: its value rounded to the type of x, and the rest with all digits (Knuth 1969)."""
+    total = a + b
+    part = total - a
+    error = (a - (total - part)) + (b - part)  # total + error = a + b exactly
+    rounded = like(0.5 * total, x)
+    return rounded, like((0.5 * total - rounded) + 0.5 * error, x)
 
 
 def _as_probabilities(value: Any) -> Array:

@@ -189,7 +189,7 @@ MISTAKES = [
     ),
     *_table(
         "targets/mixture.py",
-        ("the midpoint of the means without its rest", "- like(middle - rounded, x)[:, :, None]", "",
+        ("the midpoint of the means without its rest", " - rest[:, :, None]", "",
          f"{RANGE}test_mixture[1.0-at odd places-float64]"),
         ("far off the axis in the type of x", "if doubtful.any() and", "if False and",
          "targets/test_targets_extremes.py::test_a_mixture_far_off_the_axis_of_its_means[1000000.0-1e-13]"),
