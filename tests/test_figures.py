@@ -184,6 +184,19 @@ def test_denoising_trades_bias_for_variance():
     assert shown["ism_mse"] < shown["best_mse"]
 
 
+def test_shares_of_separate_modes_are_learned_by_a_diffusion_and_not_by_langevin():
+    shown = numbers("separate_modes")
+    off = {
+        name: np.abs(np.array(found) - shown["true_shares"]).max() for name, found in shown["shares"].items()
+    }
+    langevin, annealed, heun = off.values()
+    assert langevin > 0.2 and annealed < 0.03 and heun < 0.03
+    start = np.array(shown["shares_of_the_start"])
+    assert np.abs(start - 1 / 3).max() < 0.02 and off["Langevin, exact score of the data"] == langevin
+    distance = list(shown["energy_distance"].values())
+    assert max(distance[1:]) < 0.02 < 0.5 < distance[0]
+
+
 def test_rounded_data_have_no_floor_without_noise():
     shown = numbers("rounded_data")
     none, quarter, enough = (shown[key] for key in ("no jitter", "jitter 0.25 steps", "jitter 0.75 steps"))

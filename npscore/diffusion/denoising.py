@@ -63,12 +63,12 @@ def _factor(
     if name == "score":
         return np.ones_like(sigma)
     if name in ("epsilon", "simple"):
-        return noise if name == "epsilon" else 2.0 * noise
+        return noise if name == "epsilon" else 2.0 * noise  # eq-12.27
     if name == "x0":
-        return 2.0 * (noise / alpha) ** 2
+        return 2.0 * (noise / alpha) ** 2  # eq-12.27
     if name == "edm":
         data = (alpha * sigma_data) ** 2
-        return 2.0 * noise * (noise + data) / data
+        return 2.0 * noise * (noise + data) / data  # eq-12.27
     if name == "likelihood":
         return np.broadcast_to(schedule.g2(t), sigma.shape)
     if name == "bound":
@@ -247,9 +247,9 @@ class Denoising(Objective):
         def terms(rows: slice, s: Array) -> tuple[Array, Array]:
             residual = s - target[rows]  # (n, d)
             weighted = factor[rows, None] * residual
-            return 0.5 * np.einsum("nd,nd->n", residual, weighted), weighted
+            return 0.5 * np.einsum("nd,nd->n", residual, weighted), weighted  # eq-12.24
 
-        noisy, condition = alpha * x + sigma * noise, with_time(t, cond, len(x))
+        noisy, condition = alpha * x + sigma * noise, with_time(t, cond, len(x))  # eq-12.1
         return LossGrad(
             *sum_over_rows(
                 model, ScoreModel.score_vjp, terms, noisy, weights=weights, cond=condition, gradient=gradient

@@ -66,7 +66,7 @@ class Discrete(Schedule):
             [s.ravel(), t.ravel()], axis=1
         ).ravel()  # s, t, s, t, …: reduceat sums from each to the next
         log_r = 0.5 * np.add.reduceat(self._logs, ends)[::2].reshape(t.shape)
-        return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))
+        return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))  # eq-12.12
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Discrete) and np.array_equal(self.beta, other.beta)
@@ -117,7 +117,7 @@ def karras_sigmas(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0) 
     n = as_count(n, "n", 2)
     low = as_number(sigma_min, "sigma_min", above=0.0)
     high, rho = as_number(sigma_max, "sigma_max", above=low), as_number(rho, "rho", above=0.0)
-    levels = np.linspace(high ** (1 / rho), low ** (1 / rho), n) ** rho
+    levels = np.linspace(high ** (1 / rho), low ** (1 / rho), n) ** rho  # eq-12.13
     levels[[0, -1]] = high, low
     return np.append(levels, 0.0)
 

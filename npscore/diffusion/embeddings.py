@@ -59,7 +59,7 @@ class Fourier:
     def __call__(self, t: Array, schedule: Schedule) -> Array:
         """(n, 2k)."""
         angle = 2 * np.pi * noise_feature(t, schedule)[:, None] * np.array(self.freqs)
-        return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+        return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)  # eq-12.22
 
     def spec(self) -> dict[str, Any]:
         """Its name and frequencies."""
@@ -94,7 +94,7 @@ class Sinusoidal:
         shift = shift if self.shift is None else self.shift
         half = self.dim // 2
         angle = (scale * t + shift)[:, None] * 10000.0 ** (-np.arange(half) / (half - 1))
-        return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+        return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)  # eq-12.23
 
     def spec(self) -> dict[str, Any]:
         """Its name and parameters."""
@@ -106,7 +106,7 @@ def noise_feature(t: Array, schedule: Schedule) -> Array:
     the end."""
     alpha = schedule._alpha(t)
     tiny = np.finfo(np.float64).tiny
-    return 0.25 * (np.log(schedule._sigma(t)) - np.log(np.where(alpha == 0, tiny, alpha)))
+    return 0.25 * (np.log(schedule._sigma(t)) - np.log(np.where(alpha == 0, tiny, alpha)))  # eq-12.22
 
 
 def as_embedding(value: Union[str, Embedding]) -> Embedding:

@@ -40,19 +40,19 @@ def reading(form: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> Readi
     with np.errstate(divide="ignore", invalid="ignore"):
         if form in ("score", "epsilon", "ncsnv2"):
             w = {"score": -sigma, "epsilon": one, "ncsnv2": -one}[form]
-            return Reading(1.0 / alpha, -sigma * w / alpha, zero, w, one)
+            return Reading(1.0 / alpha, -sigma * w / alpha, zero, w, one)  # eq-12.16
         if form == "x0":
-            return Reading(zero, one, 1.0 / sigma, -alpha / sigma, one)
+            return Reading(zero, one, 1.0 / sigma, -alpha / sigma, one)  # eq-12.16
         if form == "v":
             square = alpha * alpha + sigma * sigma
-            return Reading(alpha / square, -sigma / square, sigma / square, alpha / square, one)
+            return Reading(alpha / square, -sigma / square, sigma / square, alpha / square, one)  # eq-12.16
         if form == "flow":
             both = alpha + sigma
-            return Reading(1.0 / both, -sigma / both, 1.0 / both, alpha / both, one)
+            return Reading(1.0 / both, -sigma / both, 1.0 / both, alpha / both, one)  # eq-12.16
         square = sigma * sigma + (alpha * sigma_data) ** 2
         root = np.sqrt(square)
         skip, out = alpha * sigma_data**2 / square, sigma * sigma_data / root
-        return Reading(skip, out, sigma / square, -alpha * sigma_data / root, 1.0 / root)
+        return Reading(skip, out, sigma / square, -alpha * sigma_data / root, 1.0 / root)  # eq-12.16
 
 
 def factors(form: str, of: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> tuple[Any, Any, Any]:
@@ -65,7 +65,7 @@ def factors(form: str, of: str, alpha: Any, sigma: Any, sigma_data: float = 1.0)
     if of == form:
         return 0.0 * sigma, 1.0 + 0.0 * sigma, c
     if of == "score":
-        return -u / sigma, -w / sigma, c
+        return -u / sigma, -w / sigma, c  # eq-12.17
     if of in ("epsilon", "ncsnv2"):
         return (u, w, c) if of == "epsilon" else (-u, -w, c)
     if of == "x0":

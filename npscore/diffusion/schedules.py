@@ -103,7 +103,7 @@ class Schedule(ABC):
         r, w = self._transition(t, s)
         ratio = (self._sigma(s) / self._sigma(t)) ** 2
         coef_x0 = self._alpha(s) * w / self._sigma(t) ** 2
-        return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])
+        return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])  # eq-12.14
 
     def slopes(self, t: Any) -> tuple[Any, Any]:
         """α′ and σ′: the probability flow is dx/dt = α′ x̂₀ + σ′ ε̂, finite also where α = 0 for Flow and Cosine."""
@@ -112,7 +112,7 @@ class Schedule(ABC):
 
     def _slopes(self, t: Array) -> tuple[Array, Array]:
         f, sigma = self._f(t), self._sigma(t)
-        return f * self._alpha(t), f * sigma + 0.5 * self._g2(t) / sigma
+        return f * self._alpha(t), f * sigma + 0.5 * self._g2(t) / sigma  # eq-12.5
 
     def prior_std(self, t: Any) -> float:
         """The standard deviation π of the prior N(0, π²I) that stands for x_t at the noisy end: 1 here."""
@@ -183,17 +183,17 @@ class VP(Schedule):
         return self.beta_min + (self.beta_max - self.beta_min) * t
 
     def _log_alpha(self, t: Array) -> Array:
-        return -0.5 * (self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * (t * t))
+        return -0.5 * (self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * (t * t))  # eq-12.6
 
     def _log_r(self, t: Array, s: Array) -> Array:
         """L(t) − L(s), by the factor t − s that it has."""
-        return -0.5 * (t - s) * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * (t + s))
+        return -0.5 * (t - s) * (self.beta_min + 0.5 * (self.beta_max - self.beta_min) * (t + s))  # eq-12.6
 
     def _alpha(self, t: Array) -> Array:
         return np.exp(self._log_alpha(t))
 
     def _sigma(self, t: Array) -> Array:
-        return np.sqrt(-np.expm1(2.0 * self._log_alpha(t)))
+        return np.sqrt(-np.expm1(2.0 * self._log_alpha(t)))  # eq-12.6
 
     def _f(self, t: Array) -> Array:
         return -0.5 * self._beta(t)
@@ -203,7 +203,7 @@ class VP(Schedule):
 
     def _transition(self, t: Array, s: Array) -> Transition:
         log_r = self._log_r(t, s)
-        return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))
+        return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))  # eq-12.6
 
 
 @dataclass(frozen=True)
@@ -211,15 +211,15 @@ class SubVP(VP):
     """The sub-VP SDE: α as for VP, σ = 1 − α². Song et al. 2021, eq. 35."""
 
     def _sigma(self, t: Array) -> Array:
-        return -np.expm1(2.0 * self._log_alpha(t))
+        return -np.expm1(2.0 * self._log_alpha(t))  # eq-12.7
 
     def _g2(self, t: Array) -> Array:
-        return -self._beta(t) * np.expm1(4.0 * self._log_alpha(t))
+        return -self._beta(t) * np.expm1(4.0 * self._log_alpha(t))  # eq-12.7
 
     def _transition(self, t: Array, s: Array) -> Transition:
         log_r = self._log_r(t, s)
         both = self._log_alpha(t) + self._log_alpha(s)
-        return Transition(np.exp(log_r), np.expm1(2.0 * log_r) * np.expm1(2.0 * both))
+        return Transition(np.exp(log_r), np.expm1(2.0 * log_r) * np.expm1(2.0 * both))  # eq-12.7
 
 
 @dataclass(frozen=True)
@@ -251,16 +251,16 @@ class VE(Schedule):
     def _sigma(self, t: Array) -> Array:
         if self.exact:
             return self.sigma_min * np.sqrt(np.expm1(2.0 * self._log_R * t))
-        return self.sigma_min * np.exp(self._log_R * t)
+        return self.sigma_min * np.exp(self._log_R * t)  # eq-12.8
 
     def _f(self, t: Array) -> Array:
         return np.zeros_like(t)
 
     def _g2(self, t: Array) -> Array:
-        return (2.0 * self._log_R * self.sigma_min**2) * np.exp(2.0 * self._log_R * t)
+        return (2.0 * self._log_R * self.sigma_min**2) * np.exp(2.0 * self._log_R * t)  # eq-12.8
 
     def _transition(self, t: Array, s: Array) -> Transition:
-        growth = np.expm1(2.0 * self._log_R * (t - s))
+        growth = np.expm1(2.0 * self._log_R * (t - s))  # eq-12.8
         return Transition(np.ones_like(t), self.sigma_min**2 * np.exp(2.0 * self._log_R * s) * growth)
 
     def prior_std(self, t: Any) -> float:
@@ -287,7 +287,7 @@ class EDM(Schedule):
         return 2.0 * t
 
     def _transition(self, t: Array, s: Array) -> Transition:
-        return Transition(np.ones_like(t), (t - s) * (t + s))
+        return Transition(np.ones_like(t), (t - s) * (t + s))  # eq-12.9
 
     def prior_std(self, t: Any) -> float:
         """σ_t."""
@@ -324,15 +324,15 @@ class Cosine(Schedule):
         return self._rate * (1.0 - t)
 
     def _alpha(self, t: Array) -> Array:
-        return np.sin(self._left(t)) / self._cos_u0
+        return np.sin(self._left(t)) / self._cos_u0  # eq-12.10
 
     def _sigma(self, t: Array) -> Array:
         rate, two_u0 = self._rate, 2.0 * self._rate * self.offset
-        return np.sqrt(np.sin(rate * t) * np.sin(rate * t + two_u0)) / self._cos_u0
+        return np.sqrt(np.sin(rate * t) * np.sin(rate * t + two_u0)) / self._cos_u0  # eq-12.10
 
     def _f(self, t: Array) -> Array:
         left = self._left(t)
-        return -self._rate * np.cos(left) / np.sin(left)
+        return -self._rate * np.cos(left) / np.sin(left)  # eq-12.10
 
     def _g2(self, t: Array) -> Array:
         return -2.0 * self._f(t)
@@ -343,7 +343,7 @@ class Cosine(Schedule):
 
     def _transition(self, t: Array, s: Array) -> Transition:
         both = self._rate * (t + s + 2.0 * self.offset)  # u_t + u_s
-        w = np.sin(self._rate * (t - s)) * np.sin(both) / np.sin(self._left(s)) ** 2
+        w = np.sin(self._rate * (t - s)) * np.sin(both) / np.sin(self._left(s)) ** 2  # eq-12.10
         return Transition(np.sin(self._left(t)) / np.sin(self._left(s)), w)
 
 
@@ -359,16 +359,17 @@ class Flow(Schedule):
         return 1.0 * t
 
     def _f(self, t: Array) -> Array:
-        return -1.0 / (1.0 - t)
+        return -1.0 / (1.0 - t)  # eq-12.11
 
     def _g2(self, t: Array) -> Array:
-        return 2.0 * t / (1.0 - t)
+        return 2.0 * t / (1.0 - t)  # eq-12.11
 
     def _slopes(self, t: Array) -> tuple[Array, Array]:
         return -np.ones_like(t), np.ones_like(t)
 
     def _transition(self, t: Array, s: Array) -> Transition:
-        w = (t - s) * ((t - s) + 2.0 * s * (1.0 - t)) / (1.0 - s) ** 2  # t + s − 2ts, of positive terms
+        both = (t - s) + 2.0 * s * (1.0 - t)  # t + s − 2ts, of positive terms
+        w = (t - s) * both / (1.0 - s) ** 2  # eq-12.11
         return Transition((1.0 - t) / (1.0 - s), w)
 
     def from_ratio(self, ratio: Any) -> Any:

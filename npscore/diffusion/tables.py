@@ -235,10 +235,10 @@ def _annealed_rows(
     smallest = float(schedule.sigma(times[-1]))
     made: list[AnyRow] = []
     for t in times.tolist():
-        alpha = step * (float(schedule.sigma(t)) / smallest) ** 2
+        alpha = step * (float(schedule.sigma(t)) / smallest) ** 2  # eq-12.28
         made += [Row(t, t, 1.0, alpha, float(np.sqrt(2.0 * alpha)))] * n_each  # eq-1.3
     if denoise:
-        made.append(Row(times[-1].item(), 0.0, 1.0, smallest**2, 0.0))
+        made.append(Row(times[-1].item(), 0.0, 1.0, smallest**2, 0.0))  # eq-12.28
     return made
 
 

@@ -76,18 +76,19 @@ class ScaledScore(ScoreModel):
     def _score_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Pullback]:
         a, b, c, e = self._scaling(cond, self._typed(x))
         F, pull = self._network._score_vjp(c * x, e)
-        return a * x + b * F, lambda ds: pull(b * ds)
+        return a * x + b * F, lambda ds: pull(b * ds)  # eq-12.19
 
     def _divergence_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array, Pullback]:
         a, b, c, e = self._scaling(cond, self._typed(x))
         F, div, pull = self._network._divergence_vjp(c * x, e)
         bc = _flat(b * c)
-        return a * x + b * F, self.d * _flat(a) + bc * div, lambda ds, ddiv: pull(b * ds, bc * ddiv)
+        s, trace = a * x + b * F, self.d * _flat(a) + bc * div  # eq-12.18
+        return s, trace, lambda ds, ddiv: pull(b * ds, bc * ddiv)  # eq-12.19
 
     def _score_and_divergence(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array]:
         a, b, c, e = self._scaling(cond, self._typed(x))
         F, div = self._network._score_and_divergence(c * x, e)
-        return a * x + b * F, self.d * _flat(a) + _flat(b * c) * div
+        return a * x + b * F, self.d * _flat(a) + _flat(b * c) * div  # eq-12.18
 
     def _quadratic_form_vjp(
         self, x: Array, v: Array, cond: Optional[Array] = None
@@ -96,7 +97,8 @@ class ScaledScore(ScoreModel):
         F, q, pull = self._network._quadratic_form_vjp(c * x, v, e)
         bc = _flat(b * c)
         square = np.einsum("...d,...d->...", v, v)  # (n,) or (m, n)
-        return a * x + b * F, _flat(a) * square + bc * q, lambda ds, dq: pull(b * ds, bc * dq)
+        s, form = a * x + b * F, _flat(a) * square + bc * q  # eq-12.18
+        return s, form, lambda ds, dq: pull(b * ds, bc * dq)  # eq-12.19
 
     def _jacobian(self, x: Array, cond: Optional[Array] = None) -> Array:
         a, b, c, e = self._scaling(cond, self._typed(x))
