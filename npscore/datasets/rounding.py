@@ -186,9 +186,8 @@ def comb_information(jitter: float, resolution: float, deviation: float) -> floa
 
 
 def _column_rounding(x: Array, name: str) -> ColumnRounding:
-    n, precision = x.size, float(np.finfo(x.dtype).eps)
+    n, n_distinct, precision = x.size, np.unique(x).size, float(np.finfo(x.dtype).eps)
     x, exponent = _in_own_units(x)  # (n,), within [-1, 1]: squares neither overflow nor vanish
-    n_distinct = np.unique(x).size
     repeats, tied = n - n_distinct, bool(_tied(x[:, None])[0])
     distinct, counts = apart(x, precision)  # (m,), (m,)
     step = coarsest_step(distinct, counts) if tied else grid_step(distinct)

@@ -244,6 +244,40 @@ def test_no_false_alarm_on_few_ties_in_any_family():
             assert not any(column.is_rounded or column.suggested_jitter for column in columns)
 
 
+def column_of_any_make(rng):
+    """Up to 2,000 numbers of any size and law, with round numbers, missing marks or few digits among them."""
+    n = int(10 ** rng.uniform(0, 3.3))
+    x = [
+        lambda: rng.standard_normal(n),
+        lambda: rng.standard_cauchy(n) ** 3,
+        lambda: rng.integers(-5, 5, n) * 1.0,
+        lambda: 2.0 ** rng.integers(-1070, 1020, n),
+        lambda: rng.choice(rng.standard_normal(4), n),
+        lambda: 10.0 ** rng.uniform(-300, 300, n),
+        lambda: rng.choice([-1.6e308, 1.6e308, 5e-324, 0.0, 1.0], n),
+    ][rng.integers(7)]()
+    if rng.random() < 0.4 and np.abs(x).max() < 1e200:
+        x = np.round(x, rng.integers(-2, 8))
+    if rng.random() < 0.3:
+        x = np.where(rng.random(n) < rng.random(), rng.choice([-9999, 0.0, 1e30, 1e-30]), x)
+    return significant(x, rng.integers(2, 5)) if rng.random() < 0.3 else x
+
+
+def test_columns_of_any_make_are_judged_without_an_error():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        x = column_of_any_make(rng)[:, None]
+        with np.errstate(all="raise"):
+            try:
+                (column,) = rounding_report(x)
+            except ValueError as error:  # a step of 3.2e308
+                assert str(error).startswith("values must be near enough for their step"), seed
+                continue
+        assert column.n_distinct == np.unique(x).size
+        assert (column.suggested_jitter > 0) <= column.is_rounded and np.isfinite(column.suggested_jitter)
+        assert column.resolution is None or 0 < column.resolution < np.inf
+
+
 def test_small_columns():
     yes_or_no = np.random.default_rng(0).integers(0, 2, (50, 1)) * 3.0
     assert rounding_report(yes_or_no)[0].resolution == 3.0
