@@ -19,7 +19,7 @@ from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
 from ..fitting.rows import as_jitter
 from ..models import MLP, LinearScore, ScoreModel
-from ..objectives import ism
+from ..objectives import DSM, ISM, Objective, as_objective, ism
 from ..samplers import LangevinResult, langevin
 from ..storage import StoredModel
 
@@ -56,7 +56,7 @@ class Comparison(NamedTuple):
 def fit_table(
     table: Table,
     *,
-    objective: str = "ism",
+    objective: Any = "ism",
     hidden: Sequence[int] = (64, 64),
     activation: str = "tanh",
     jitter: Any = "auto",
@@ -66,9 +66,10 @@ def fit_table(
 ) -> FittedTable:
     """Standardise a table, hold rows out, fit an MLP score; ``settings`` go on to ``fit``.
 
-    Mean and scale come from the training rows alone. ``jitter`` is in standard units, one number or one a
-    column, or "auto": see ``automatic_jitter`` (none for "dsm", which brings its own). The model that is kept is the
-    best by the objective's own held-out loss; ``info["held_out_ism"]`` is its held-out ISM, whatever the objective.
+    Mean and scale come from the training rows alone. ``objective`` is as in ``fit``. ``jitter`` is in standard
+    units, one number or one a column, or "auto": see ``automatic_jitter`` (none for "dsm", which brings its own).
+    The model that is kept is the best by the objective's own held-out loss; ``info["held_out_ism"]`` is its
+    held-out ISM, whatever the objective.
     Raises as ``fit`` and the table functions do.
     """
     rng = as_rng(rng)
@@ -77,15 +78,16 @@ def fit_table(
     train, held_out = train_validation_split(table.values, validation, rng=rng)
     standardisation = Standardisation.fit(train, table.columns)
     train, held_out = standardisation.forward(train), standardisation.forward(held_out)
-    d = train.shape[1]
+    fields = {name: settings.pop(name, None) for name in ("sigma", "n_probes", "probe")}
+    objective = as_objective(objective, **fields)
     if isinstance(jitter, str):
         if jitter != "auto":
             raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
-        jitter = np.zeros(d) if objective == "dsm" else automatic_jitter(table, standardisation.scale)
+        jitter = 0.0 if objective.smooths else automatic_jitter(table, standardisation.scale)
+    d = train.shape[1]
     jitter = as_jitter(jitter, d)
     jitter = np.zeros(d) if jitter is None else jitter
-    sigma = settings.get("sigma")
-    noise = np.hypot(jitter, 0.0 if sigma is None else as_positive(sigma, "sigma"))  # (d,)
+    noise = np.hypot(jitter, objective.sigma if isinstance(objective, DSM) else 0.0)  # (d,)
     gaussian = _best_gaussian(train, noise)
     model = MLP.init((d, *hidden, d), activation, rng=rng)
     run = fit(
@@ -98,17 +100,23 @@ def fit_table(
         rng=rng,
         **settings,
     )
-    judged_otherwise = objective != "ism" or settings.get("metric", "ism") != "ism"
+    by_ism = isinstance(objective, ISM) and settings.get("metric", "ism") == "ism"
     info = {
-        "objective": objective,
+        "objective": _name(objective),
         "noise": noise.tolist(),
         "curvature": curvature(run.model, train),
         "rows": len(train),
         "steps": run.best_step,
-        "held_out_ism": _held_out_ism(run, held_out, noise, rng) if judged_otherwise else run.validation_loss,
+        "held_out_ism": run.validation_loss if by_ism else _held_out_ism(run, held_out, noise, rng),
     }
     stored = StoredModel(run.model, standardisation, info)
     return FittedTable(stored, run, train, held_out, jitter, noise, gaussian)
+
+
+def _name(objective: Objective) -> str:
+    """What a model file calls the objective."""
+    spec = objective.spec()
+    return "callable" if spec is None else str(spec.get("name", spec.get("objective", "objective")))
 
 
 def _held_out_ism(run: FitResult, held_out: Array, noise: Array, rng: np.random.Generator) -> float:
@@ -142,8 +150,8 @@ def automatic_jitter(table: Table, scale: Array) -> Array:
 
     The larger of what hides a column's rounding and 0.3 n^(-1/(d+4)), three tenths of Scott's bandwidth for a
     kernel estimate. Finitely many rows are a grid of their own: without noise a network goes on sharpening
-    its score onto them, Langevin then needs tiny steps and gets caught. ``scale`` (d,) are the columns'
-    standard deviations. Warns, naming the column, where hiding the rounding takes noise of the size of
+    its score onto them, until Langevin needs tiny steps and chains stay at single rows. ``scale`` (d,) are the
+    columns' standard deviations. Warns, naming the column, where hiding the rounding takes noise of the size of
     the data: that is a discrete column. Source of the bandwidth: Scott 1992.
     """
     n, d = table.values.shape

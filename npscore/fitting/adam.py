@@ -98,8 +98,7 @@ class Adam(Optimizer):
         """From a checkpoint, whose history says the number of steps; the run's generator is put where it was."""
         theta, n = run.problem.model.theta, run.problem.rows.n
         m, v = (
-            as_shaped(arrays[name], name, theta.shape).astype(theta.dtype, copy=False)
-            for name in ("adam_m", "adam_v")
+            as_shaped(arrays[name], name, theta.shape).astype(theta.dtype) for name in ("adam_m", "adam_v")
         )
         order, cursor = arrays["order"], as_count(header["cursor"], "cursor", minimum=0)
         if order.dtype.kind != "i" or not np.array_equal(np.sort(order), np.arange(n)):

@@ -129,7 +129,7 @@ class CheckpointFile:
     ) -> State:
         start = self.problem.model.theta
         theta, average, best = (
-            as_shaped(arrays[name], name, start.shape).astype(start.dtype, copy=False)
+            as_shaped(arrays[name], name, start.shape).astype(start.dtype)
             for name in ("theta", "average", "best_theta")
         )
         memory = self.optimizer.unpacked(header, arrays, run)
@@ -196,8 +196,14 @@ def _add(digest: Any, array: Any) -> None:
 
 
 def spec_of(objective: Objective, name: str) -> Any:
-    """What a checkpoint compares of an objective; ValueError for a callable, which says nothing of itself."""
+    """What a checkpoint compares of an objective: ValueError for a callable, which says nothing of itself."""
     spec = objective.spec()
+    try:
+        json.dumps(spec)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must have a spec() that JSON can hold, got {_show(spec)} ({error})"
+        ) from error
     if spec is None:
         raise ValueError(
             f"{name} must have a name to be kept in a checkpoint, got {_show(objective)}: give it one by "

@@ -103,7 +103,7 @@ def fit(
         rows, objective = objective.rows, objective.objective
     else:
         objective = as_objective(objective, **objective_fields)
-        rows = Rows((Shard("x", *in_models_type(x, cond, model)),))
+        rows = Rows((Shard("x", *in_models_type(x, cond, model)),), in_memory=True)
     rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d))
     if not objective.smooths:
         warn_if_rounded(rows.to_examine(), options.columns, options.jitter, stacklevel=3)

@@ -64,7 +64,7 @@ def hold_out(
 
 def _split(rows: Rows, fraction: Any, rng: np.random.Generator) -> tuple[Rows, Array, Optional[Array]]:
     """The rows in memory that stay, and the held-out ones with their conditions."""
-    if len(rows.shards) > 1 or rows.shards[0].name != "x":
+    if not rows.in_memory:
         raise ValueError(
             "validation must be None or rows (nv, d) with a sharded objective, whose shards are all trained on, "
             f"got {fraction!r}"

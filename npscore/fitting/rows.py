@@ -44,6 +44,7 @@ class Rows:
     block_rows: int = BLOCK_ROWS
     dtype: Optional[np.dtype] = None  # the type that rows are computed in; None: their own
     jitter: Optional[Array] = None
+    in_memory: bool = False  # one shard here, whose numbers are known to be finite
 
     @property
     def n(self) -> int:
@@ -61,11 +62,9 @@ class Rows:
         return self.shards[0].cond is not None
 
     def to_examine(self) -> Array:
-        """Rows to look for rounding in: all that one array in memory holds, or the first of the first shard."""
+        """Rows to look for rounding in: all that are in memory, or the first of the first shard."""
         first = self.shards[0]
-        if len(self.shards) == 1 and isinstance(first.x, np.ndarray):
-            return first.x
-        return next(first.blocks(ROWS_EXAMINED))[0]
+        return first.x if self.in_memory else next(first.blocks(ROWS_EXAMINED))[0]
 
     def batch(self, index: Array, rng: np.random.Generator) -> tuple[Array, Optional[Array]]:
         """The rows of these numbers with fresh noise, and their conditions, of rows in memory."""

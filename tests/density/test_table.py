@@ -12,6 +12,7 @@ OBJECTIVES = {
     "ssm": {"objective": "ssm", "n_probes": 2},
     "ssm-vr": {"objective": "ssm-vr"},
     "dsm": {"objective": "dsm", "sigma": 0.3},
+    "dsm object": {"objective": ns.objectives.DSM(0.3)},
     "judged by dsm": {"metric": ns.objectives.DSM(0.3)},
 }
 
@@ -26,7 +27,9 @@ def test_held_out_ism_is_held_out_ism(case):
     fitted = fit_table(table(), jitter=0, **{**SETTINGS, **OBJECTIVES[case]})
     told = fitted.stored.info["held_out_ism"]
     exact = ns.ism(fitted.run.model, fitted.validation).loss
-    if case == "dsm":  # of the smoothed density: one draw of its noise, against the mean of many
+    if (
+        "sigma" in OBJECTIVES[case] or case == "dsm object"
+    ):  # of the smoothed density: one draw of its noise, against the mean of many
         rows = np.repeat(fitted.validation, 400, axis=0)
         noisy = rows + 0.3 * np.random.default_rng(1).standard_normal(rows.shape)
         values = ns.ism(fitted.run.model, noisy, gradient=False).per_sample.reshape(-1, 400)
@@ -43,3 +46,14 @@ def test_compare_is_of_held_out_ism_for_every_objective():
     found = compare(fitted, draws=1, rng=0)
     assert found.model == pytest.approx(ns.ism(fitted.run.model, fitted.validation).loss, rel=1e-12)
     assert found.gaussian == pytest.approx(ns.ism(fitted.gaussian, fitted.validation).loss, rel=1e-12)
+
+
+def test_an_object_is_its_name_with_its_fields(tmp_path):
+    by_name, by_object = (
+        fit_table(table(), **{**SETTINGS, **OBJECTIVES[case]}) for case in ("dsm", "dsm object")
+    )
+    np.testing.assert_array_equal(by_name.run.model.theta, by_object.run.model.theta)
+    np.testing.assert_array_equal(by_name.noise, by_object.noise)
+    assert by_name.stored.info == by_object.stored.info
+    np.testing.assert_array_equal(by_name.noise, 0.3)  # no jitter beside it
+    ns.save(tmp_path / "m", by_object.stored.model, info=by_object.stored.info)

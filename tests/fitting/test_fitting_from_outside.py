@@ -70,6 +70,13 @@ def test_an_objective_from_outside(optimizer, tmp_path):
         assert same(resumed, run)
 
 
+def test_a_spec_that_json_cannot_hold_is_refused(tmp_path):
+    objective = Antithetic(np.float32(0.4))
+    with pytest.raises(TypeError, match=r"objective must have a spec\(\) that JSON can hold, got dict"):
+        ns.fit(small(), data(), objective, checkpoint=tmp_path / "run", **QUICK)
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_is_sharded_too():
     with executor("processes") as where:
         here, there = (
