@@ -6,7 +6,7 @@ that 1 − tanh² gives. Each activation is one generator that yields φ, φ′,
 their work, and those not asked for are never computed. With a = |z|, the forms use only exponentials
 that decay, e = exp(−a) and its like; a comment gives the derivation where the code is not the textbook line.
 
-All are analytic on the real line and are continued from it for complex z (with `_special.fold` for |z|), so
+All are analytic on the real line and are continued from it for complex z (with `special.fold` for |z|), so
 that a complex step through φ⁽ᵏ⁾ gives φ⁽ᵏ⁺¹⁾. ReLU and its kin are refused: see `get`.
 """
 
@@ -21,9 +21,9 @@ from typing import Any, Union
 
 import numpy as np
 
-from npscore._run.borders import as_array, as_count, as_positive, picture
-from npscore.activations import special as special
-from npscore.activations.refused import refusal
+from .._run.borders import as_array, as_count, as_positive, picture
+from . import special
+from .refused import refusal
 
 Array = np.ndarray
 Jet = Iterator[Array]

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._run.borders import as_array, as_covariance, as_shaped
 from .base import Target, as_vector, diffused, set_fields, square_norm
+from .components import average, dot, largest, middle, norm
 from .gaussian import add_noise, log_normaliser, push_forward, standard_grid
 from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature
@@ -113,7 +114,7 @@ class GaussianMixture(Target):
     def _log_prob(self, x: Array) -> Array:
         def block(rows: Array) -> Array:
             y = self._whitened(rows)
-            top, log_ratios = self._log_ratios(rows, _dot(y, y), y)
+            top, log_ratios = self._log_ratios(rows, dot(y, y), y)
             return top + np.log(np.exp(log_ratios).sum(axis=0))
 
         return _by_blocks(block, x, self.means.size)
@@ -134,7 +135,7 @@ class GaussianMixture(Target):
 
         def two_products(rows: Array) -> Array:
             y = self._whitened(rows)
-            y *= -self._responsibilities(rows, _dot(y, y), y)[:, None]
+            y *= -self._responsibilities(rows, dot(y, y), y)[:, None]
             # −Σₖ Wₖᵀ (rₖ yₖ) as one product of the yₖ and of the Wₖ, each below each other.
             stacked = self._inverses.like(rows).reshape(-1, self.d)  # (K d, d)
             return y.reshape(-1, len(rows)).T @ stacked  # eq-1.9
@@ -144,9 +145,9 @@ class GaussianMixture(Target):
     def _score_divergence(self, x: Array) -> Array:
         def block(rows: Array) -> Array:
             y = self._whitened(rows)
-            r = self._responsibilities(rows, _dot(y, y), y)
+            r = self._responsibilities(rows, dot(y, y), y)
             gaps = self._score_gaps(rows, r.real.argmax(axis=0))
-            deviation = gaps - _average(r, gaps)  # (K, d, n), sₖ − s
+            deviation = gaps - average(r, gaps)  # (K, d, n), sₖ − s
             traces = np.trace(self._precisions.exact, axis1=1, axis2=2)  # (K,)
             return (r[:, None] * deviation * deviation).sum(axis=(0, 1)) - like(traces, rows) @ r  # eq-1.10
 
@@ -194,7 +195,7 @@ class GaussianMixture(Target):
         with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
             log_ratios = -0.5 * squares
             log_ratios += like(self._offsets, x)[:, None]
-            top = _largest(log_ratios)  # (n,)
+            top = largest(log_ratios)  # (n,)
             log_ratios -= top
         far = np.flatnonzero(
             ~(squares.real.min(axis=0) <= max(FAR, 4 * self.d))
@@ -221,14 +222,14 @@ class GaussianMixture(Target):
             gaps = (difference * (total / scale)).sum(axis=1) * scale  # (K, rows)
             ratios = like(self._offsets - self._offsets[j], x)[:, None] - 0.5 * gaps  # eq-1.27
             ratios = np.nan_to_num(ratios, nan=np.nan)  # −inf, whose exp is 0, becomes finite
-            largest = ratios.real.max(axis=0)
+            top_ratio = ratios.real.max(axis=0)
             top[rows] = (
-                like(self._offsets[j], x) - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + largest
+                like(self._offsets[j], x) - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + top_ratio
             )
-            log_ratios[:, rows] = ratios - largest
-            product = _norm(difference.real) * _norm(total.real)  # (K, rows)
+            log_ratios[:, rows] = ratios - top_ratio
+            product = norm(difference.real) * norm(total.real)  # (K, rows)
             doubtful[rows] = (
-                (product > LARGEST_PRODUCT + 10 * self.d) & (ratios.real - largest.real > NEGLIGIBLE)
+                (product > LARGEST_PRODUCT + 10 * self.d) & (ratios.real - top_ratio > NEGLIGIBLE)
             ).any(axis=0)
         if doubtful.any() and x.real.dtype != np.longdouble:
             wide = x[doubtful].astype(np.result_type(x.dtype, np.longdouble))
@@ -246,18 +247,9 @@ class GaussianMixture(Target):
         half = 0.5 * (inverses + inverses[j])  # (K, d, d), H
         gap = like(self._inverses.exact - self._inverses.exact[j], x)  # (K, d, d), D
         apart = like(means[j] - means, x)[:, :, None]  # (K, d, 1), δ
-        rounded, rest = _middle(means, means[j], x)  # (K, d) each
+        rounded, rest = middle(means, means[j], x)  # (K, d) each
         t = x.T - rounded[:, :, None] - rest[:, :, None]  # (K, d, n)
         return gap @ t + half @ apart, 2 * (half @ t) + 0.5 * (gap @ apart)  # eq-1.27
-
-
-def _middle(a: Array, b: Array, x: Array) -> tuple[Array, Array]:
-    """(a + b)/2 of longdoubles: its value rounded to the type of x, and the rest with all digits (Knuth 1969)."""
-    total = a + b
-    part = total - a
-    error = (a - (total - part)) + (b - part)  # total + error = a + b exactly
-    rounded = like(0.5 * total, x)
-    return rounded, like((0.5 * total - rounded) + 0.5 * error, x)
 
 
 def _as_probabilities(value: Any) -> Array:
@@ -277,28 +269,6 @@ def _one_product_will_do(covs: Array) -> bool:
     if not (LEAST_D <= covs.shape[-1] <= MOST_D and 1e-30 <= scales.min() <= scales.max() <= 1e30):
         return False
     return all(condition_number(cov) <= LARGEST_CONDITION for cov in covs)
-
-
-def _dot(a: Array, b: Array) -> Array:
-    """Σᵢ aₖᵢ bₖᵢ of arrays ``(K, d, n)``, shape ``(K, n)``, in one pass."""
-    return np.einsum("kdn,kdn->kn", a, b)
-
-
-def _norm(y: Array) -> Array:
-    """‖yₖ‖ of ``(K, d, n)``, shape ``(K, n)``."""
-    return np.sqrt(_dot(y, y))
-
-
-def _largest(terms: Array) -> Array:
-    """The term of largest real part in every column of (K, n), shape ``(n,)``."""
-    if terms.dtype.kind != "c":
-        return terms.max(axis=0)
-    return np.take_along_axis(terms, terms.real.argmax(axis=0)[None], axis=0)[0]
-
-
-def _average(r: Array, values: Array) -> Array:
-    """Σₖ rₖ vₖ for v ``(K, d, n)``."""
-    return (r[:, None] * values).sum(axis=0)
 
 
 def _by_blocks(function: Callable[[Array], Array], x: Array, row_size: int) -> Array:

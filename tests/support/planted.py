@@ -167,7 +167,7 @@ MISTAKES = [
     ),
     *_table(
         "targets/mixture.py",
-        ("mixture divergence without -|s|^2", "gaps - _average(r, gaps)", "gaps", f"{SCORES}[GaussianMixture, d=2]"),
+        ("mixture divergence without -|s|^2", "gaps - average(r, gaps)", "gaps", f"{SCORES}[GaussianMixture, d=2]"),
     ),
     *_table(
         "targets/gaussian.py",

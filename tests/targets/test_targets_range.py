@@ -15,6 +15,7 @@ from npscore.targets import (
     Laplace,
     Logistic,
     StudentT,
+    TruncatedGaussian,
     Uniform,
 )
 
@@ -177,3 +178,31 @@ def test_the_checker_sees_a_wrong_digit():
     assert off(np.float64(np.nan), at.score[0]) == off(np.float64(-np.inf), at.score[0]) == np.inf
     assert off(np.float64(-np.inf), exact.Number(Decimal("-1e400"), Decimal(1))) == 0
     assert off(np.float64(np.inf), exact.Number(Decimal("-1e400"), Decimal(1))) == np.inf
+
+
+@wide_range
+@pytest.mark.parametrize("dtype", [np.complex128, np.clongdouble])
+@pytest.mark.parametrize(
+    "target, x",
+    [
+        (Gaussian([0.0], [[1e-300]]), 1.3e-150),
+        (Gaussian([0.0], [[1e300]]), 1.3e150),
+        (StudentT([0.0], [[1e-300]], 3.0), 2e-150),
+        (StudentT([0.0], [[1e300]], 0.1), 2e150),
+        (Laplace(0.0, 1e-200), 3e-200),
+        (Logistic(0.0, 1e150), 3e150),
+        (Gumbel(0.0, 1e-150), 3e-150),
+        (GaussianMixture([0.5, 0.5], [[-1e150], [1e150]], [[[1e300]]] * 2), 0.3e150),
+        (TruncatedGaussian(0.0, 1e100, 1e100, 3e100), 2e100),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_complex_step_at_extreme_scales(target, x, dtype):
+    """The score is the derivative of log p and the divergence that of the score, where squares leave the range."""
+    z = np.array([[x]], dtype)
+    z.imag = h = x * 1e-30
+    score, divergence = target.score([[x]])[0, 0], target.score_divergence([[x]])[0]
+    assert target.log_prob(z).imag[0] / h == pytest.approx(score, rel=1e-14)
+    assert target.score(z).imag[0, 0] / h == pytest.approx(divergence, rel=1e-14)
+    single = np.array([[0.5 + 1e-3j]], np.complex64)
+    assert target.score(single).dtype == target.log_prob(single).dtype == np.complex64
