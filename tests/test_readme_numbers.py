@@ -75,6 +75,7 @@ def test_what_is_slower_is_said_with_the_measured_numbers():
     dsm = [over("npscore / JAX DSM", keep) for keep in (shallow, deep)]
     assert f"{span(over('npscore / PyTorch sliced', deep))} times PyTorch's sliced step" in page
     assert f"by up to {at_most(over('npscore / JAX sliced', shallow))} and by {span(dsm[0])};" in page
+    assert max(over("npscore / its own DSM", shallow)) < 2  # as fitting.md says of ISM
     slow = [over("npscore / JAX sliced", deep), dsm[1]]
     slow = [f"{min(v):.0f} to {max(v):.0f}" for v in slow]
     assert f"by {slow[0]} and by {slow[1]}." in page
