@@ -9,7 +9,7 @@ import numpy as np
 
 from .._run.borders import as_choice, as_covariance, as_positive
 from .base import LOG_2PI, Target, as_vector, diffused, set_fields, square_norm
-from .precision import like, narrowest_type
+from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor
 from .whitening import Whitening, whitening
 
@@ -28,12 +28,20 @@ class Gaussian(Target):
     mean: Array
     cov: Array
     _white: Whitening = field(init=False, repr=False)
+    _location: Rounded = field(init=False, repr=False)  # (d,), the mean
 
     def __post_init__(self) -> None:
         mean = as_vector(self.mean, "mean")
         cov, _ = as_covariance(self.cov, "cov", mean.size)
         white = whitening(cov, "cov")
-        set_fields(self, mean=mean, cov=cov, _white=white, _narrowest=narrowest_type(white.scales, mean))
+        set_fields(
+            self,
+            mean=mean,
+            cov=cov,
+            _white=white,
+            _location=Rounded.of(mean),
+            _narrowest=narrowest_type(white.scales, mean),
+        )
 
     @property
     def d(self) -> int:
@@ -68,7 +76,7 @@ class Gaussian(Target):
         return Quadrature(push_forward(z, self.mean, self._white.factor.double), weights)
 
     def _log_prob(self, x: Array) -> Array:
-        y = (x - like(self.mean, x)) @ self._white.inverse.like(x).T  # (n, d), whitened
+        y = (x - self._location.like(x)) @ self._white.inverse.like(x).T  # (n, d), whitened
         return -0.5 * square_norm(y) - like(log_normaliser(self._white), x)  # eq-1.8
 
     def _score(self, x: Array) -> Array:
@@ -82,7 +90,7 @@ class Gaussian(Target):
 
     def _to_mean(self, x: Array) -> Array:
         """μ − x, ``(n, d)``; in few dimensions a column at a time, since NumPy's loops run along the last axis."""
-        mean = like(self.mean, x)
+        mean = self._location.like(x)
         if self.d > 8:
             return mean - x
         return np.subtract(mean[:, None], x.T, out=np.empty((self.d, len(x)), x.dtype)).T

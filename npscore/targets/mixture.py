@@ -48,7 +48,8 @@ class GaussianMixture(Target):
     _inverses: Rounded = field(init=False, repr=False)  # (K, d, d), Wₖ with Pₖ = WₖᵀWₖ
     _precisions: Rounded = field(init=False, repr=False)  # (K, d, d), Pₖ
     _factors: Array = field(init=False, repr=False)  # (K, d, d), Lₖ = Wₖ⁻¹, in float64 as all draws are
-    _offsets: Array = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ, in longdouble
+    _offsets: Rounded = field(init=False, repr=False)  # (K,), log πₖ − ½ log det 2πΣₖ
+    _locations: Rounded = field(init=False, repr=False)  # (K, d), the means
     _one_product: bool = field(init=False, repr=False)  # how `_score` goes about it
 
     def __post_init__(self) -> None:
@@ -67,7 +68,10 @@ class GaussianMixture(Target):
             _inverses=Rounded.of(np.stack([white.inverse.exact for white in whites])),
             _precisions=Rounded.of(np.stack([white.precision.exact for white in whites])),
             _factors=np.stack([white.factor.double for white in whites]),
-            _offsets=np.log(weights.astype(np.longdouble)) - np.array([log_normaliser(w) for w in whites]),
+            _offsets=Rounded.of(
+                np.log(weights.astype(np.longdouble)) - np.array([log_normaliser(w) for w in whites])
+            ),
+            _locations=Rounded.of(means),
             _one_product=_one_product_will_do(covs),
             _narrowest=narrowest_type([white.scales for white in whites], means),
         )
@@ -128,7 +132,7 @@ class GaussianMixture(Target):
         """
 
         def one_product(rows: Array) -> Array:
-            to_means = like(self.means, rows)[:, None] - rows  # (K, n, d)
+            to_means = self._locations.like(rows)[:, None] - rows  # (K, n, d)
             scores = to_means @ self._precisions.like(rows)  # (K, n, d), sₖ = Pₖ (μₖ − x)
             squares = np.einsum("knd,knd->kn", to_means, scores)
             return np.einsum("kn,knd->nd", self._responsibilities(rows, squares), scores)  # eq-1.9
@@ -163,7 +167,7 @@ class GaussianMixture(Target):
     def _whitened(self, x: Array) -> Array:
         """yₖ = Wₖ (x − μₖ), shape ``(K, d, n)``: samples last, so that sums over d run along memory."""
         columns = np.ascontiguousarray(x.T)  # (d, n); BLAS wants the products below in C order
-        return self._inverses.like(x) @ (columns - like(self.means, x)[:, :, None])
+        return self._inverses.like(x) @ (columns - self._locations.like(x)[:, :, None])
 
     def _responsibilities(self, x: Array, squares: Array, y: Array | None = None) -> Array:
         """rₖ = πₖ pₖ(x)/p(x), the probability that x came from component k, ``(K, n)``."""
@@ -177,7 +181,7 @@ class GaussianMixture(Target):
 
         Formed without sₖ and sⱼ, which far from the means are huge and nearly equal.
         """
-        precisions, means = self._precisions.exact, self.means.astype(np.longdouble)
+        precisions, means = self._precisions.exact, self._locations.exact
         gaps = np.empty((*means.shape, len(x)), dtype=x.dtype)
         for j in np.unique(reference):
             rows = reference == j
@@ -194,7 +198,7 @@ class GaussianMixture(Target):
         """
         with np.errstate(invalid="ignore"):  # beyond the float range: −inf − (−inf), replaced just below
             log_ratios = -0.5 * squares
-            log_ratios += like(self._offsets, x)[:, None]
+            log_ratios += self._offsets.like(x)[:, None]
             top = largest(log_ratios)  # (n,)
             log_ratios -= top
         far = np.flatnonzero(
@@ -220,11 +224,11 @@ class GaussianMixture(Target):
             y_j, scale = y[j][:, rows], unit[rows]  # (d, rows), (rows,)
             difference, total = self._difference_and_sum(x[rows], j)
             gaps = (difference * (total / scale)).sum(axis=1) * scale  # (K, rows)
-            ratios = like(self._offsets - self._offsets[j], x)[:, None] - 0.5 * gaps  # eq-1.27
+            ratios = like(self._offsets.exact - self._offsets.exact[j], x)[:, None] - 0.5 * gaps  # eq-1.27
             ratios = np.nan_to_num(ratios, nan=np.nan)  # −inf, whose exp is 0, becomes finite
             top_ratio = ratios.real.max(axis=0)
             top[rows] = (
-                like(self._offsets[j], x) - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + top_ratio
+                self._offsets.like(x)[j] - 0.5 * square_norm(y_j / scale, axis=0) * scale * scale + top_ratio
             )
             log_ratios[:, rows] = ratios - top_ratio
             product = norm(difference.real) * norm(total.real)  # (K, rows)
@@ -243,7 +247,7 @@ class GaussianMixture(Target):
         the first is a constant, and near the midpoint the second is small without a cancellation. m is the
         sum of its rounded value and a rest, so that t has all digits.
         """
-        inverses, means = self._inverses.like(x), self.means.astype(np.longdouble)
+        inverses, means = self._inverses.like(x), self._locations.exact
         half = 0.5 * (inverses + inverses[j])  # (K, d, d), H
         gap = like(self._inverses.exact - self._inverses.exact[j], x)  # (K, d, d), D
         apart = like(means[j] - means, x)[:, :, None]  # (K, d, 1), δ

@@ -15,25 +15,24 @@ Array = np.ndarray
 
 
 class Rounded(NamedTuple):
-    """An array in longdouble, and rounded to float64: a cast from longdouble takes as long as a small product."""
+    """An array in every type: rounding a longdouble anew takes as long as a small product."""
 
-    exact: Array
+    single: Array
     double: Array
+    exact: Array  # in longdouble
 
     @classmethod
     def of(cls, exact: Array) -> Rounded:
-        """Both, read-only; an entry beyond the range of float64 is ±inf or 0 in the second."""
-        exact = exact.astype(np.longdouble)
+        """All three, read-only; an entry beyond the range of a narrower type is ±inf or 0 there."""
         with np.errstate(over="ignore", under="ignore"):
-            double = exact.astype(np.float64)
-        for array in (exact, double):
+            arrays = [exact.astype(dtype) for dtype in (np.float32, np.float64, np.longdouble)]
+        for array in arrays:
             array.setflags(write=False)
-        return cls(exact, double)
+        return cls(*arrays)
 
     def like(self, x: Array) -> Array:
-        """It in the real type of x: the array itself, no copy, where x is float64 or longdouble."""
-        dtype = x.real.dtype
-        return (self.exact if dtype == np.longdouble else self.double).astype(dtype, copy=False)
+        """The array in the real type of x, which may be complex: no copy."""
+        return self["fFdDgG".index(x.dtype.char) // 2]
 
 
 def like(value: Any, x: Array) -> Any:
