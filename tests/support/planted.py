@@ -65,8 +65,9 @@ MISTAKES = [
         ("detached trace", "pull_trace(ddiv)", "pull_trace(0 * ddiv)", f"{GRADIENTS}[gelu-ism]"),
         ("detached quadratic form", "tangents, dq.reshape(", "tangents, 0 * dq.reshape(",
          f"{GRADIENTS}[softplus-ssm_vr]"),
-        ("the Jacobian's share in the last columns", "weight[:, : more.shape[1]] +=", "weight[:, -more.shape[1] :] +=",
-         "models/test_conditions.py::test_every_gradient_is_the_complex_step[ism-a row each-hidden2]"),
+    ),
+    *_table(
+        "models/feedforward.py",
         ("layers sorted as text", "for number in sorted(parts)]", "for number in sorted(parts, key=str)]",
          "models/test_models.py::test_layers_of_a_state_dict_come_in_numerical_order"),
     ),
@@ -105,6 +106,8 @@ MISTAKES = [
     ),
     *_table(
         "models/layers.py",
+        ("the Jacobian's share in the last columns", "weight[:, : more.shape[1]] +=", "weight[:, -more.shape[1] :] +=",
+         "models/test_conditions.py::test_every_gradient_is_the_complex_step[ism-a row each-hidden2]"),
         ("a condition left out of its plain model", "bias + weight[:, d:] @ cond", "bias + 0 * weight[:, d:] @ cond",
          "models/test_conditions.py::test_at_a_condition_the_model_is_a_plain_one[hidden1]"),
         ("the condition's columns first", "weight[:, : self.d], bias", "weight[:, self.condition :], bias",
