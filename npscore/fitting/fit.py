@@ -7,6 +7,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple, Optional, Union
 
+import numpy as np
+
 from .._run.blas import one_blas_thread
 from .._run.borders import _show, as_callable, as_choice, as_count, as_flag, as_rng
 from ..datasets.rounding import warn_if_rounded
@@ -119,7 +121,7 @@ def fit(
     run = Run(problem, minimiser, rng, callback)
     kept = as_checkpoint(checkpoint, options.checkpoint_every, options.resume)
     # One BLAS thread: the bits depend on their number, and small products gain nothing from a second.
-    with one_blas_thread(), nullcontext() if kept is None else kept.kept(run):
+    with one_blas_thread(), np.errstate(all="ignore"), nullcontext() if kept is None else kept.kept(run):
         return run.carry_out(progress)
 
 

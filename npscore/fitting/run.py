@@ -103,7 +103,6 @@ class Run:
         self.file: Any = None  # the checkpoint, written every ``save_every`` steps
         self.save_every = problem.steps
 
-    @np.errstate(all="ignore")
     def carry_out(self, progress: Optional[bool]) -> FitResult:
         """Minimise to the end, to Ctrl-C or to an overflow."""
         try:

@@ -101,6 +101,13 @@ def test_a_held_out_loss_that_is_not_finite_stops_too():
         ns.fit(affine(), data(), validation=far, optimizer="lbfgs")
 
 
+def test_a_fit_inside_a_fit_leaves_numpys_error_state_alone():
+    """A callback may fit too; what NumPy does on overflow is afterwards what it was, here and in the callback."""
+    before = np.geterr()
+    ns.fit(small(), data(), callback=lambda *_: ns.fit(small(), data(), **QUICK) is None, **QUICK)
+    assert np.geterr() == before
+
+
 def test_an_error_of_the_objectives_own_passes_through():
     def own(result):
         raise FloatingPointError("mine")
