@@ -194,6 +194,8 @@ class Denoising(Objective):
     condition (a label), (n, c) or (c,): t is put in front of it.
     """
 
+    smooths = True
+
     schedule: Schedule
     weighting: str = "edm"
     times: Optional[Times] = None
