@@ -65,8 +65,9 @@ def _softplus(z: Array, beta: float) -> Jet:
 
 def _sigmoid(z: Array) -> Jet:
     # q = 1/(1 + eᵃ) is the smaller of σ(z) and σ(−z) = 1 − σ(z); p = σ(1 − σ); 1 − 2σ = −tanh(z/2), exact near 0.
-    _, q, p = special.logistic(special.fold(z))
+    _, d, q = special.logistic(special.fold(z))
     yield special.reflect(q, z)  # eq-6.3
+    p = q / d
     yield p  # eq-6.3: φ′
     t = np.tanh(0.5 * z)
     yield -p * t  # eq-6.3: φ″ = p(1 − 2σ)
@@ -76,9 +77,10 @@ def _sigmoid(z: Array) -> Jet:
 def _silu(z: Array) -> Jet:
     # zσ(z) = max(z, 0) − aq. φ′ = σ + zσ′ is q − ap = p(1 + e − a) for z < 0, 1 minus that for z > 0.
     a = special.fold(z)
-    e, q, p = special.logistic(a)
+    e, d, q = special.logistic(a)
     aq = a * q
     yield special.positive_part(z, a) - aq  # eq-6.4
+    p = q / d
     yield special.reflect(p * (1.0 + e - a), z)  # eq-6.4: φ′
     yield p * (2.0 - a + 2.0 * aq)  # eq-6.4: φ″ = p(2 − z tanh(z/2)) and tanh(a/2) = 1 − 2q
     t = np.tanh(0.5 * z)
@@ -225,8 +227,9 @@ class Activation:
             if self.name in _UFUNCS:
                 _UFUNCS[self.name](flat, out=flat)
             else:
-                for start in range(0, z.size, _BLOCK):
-                    part = flat[start : start + _BLOCK]
+                size = max(1, _BLOCK // 4)  # no derivative has to be kept: smaller blocks stay in a nearer cache
+                for start in range(0, z.size, size):
+                    part = flat[start : start + size]
                     part[...] = next(self._kernel(part))
         return flat.reshape(z.shape)
 

@@ -37,7 +37,7 @@ def fold(z: Array) -> Array:
 
 def positive_part(z: Array, a: Array) -> Array:
     """max(z, 0) for a = fold(z), continued from either half-line: (z + a)/2, which is exact."""
-    return 0.5 * z + 0.5 * a
+    return 0.5 * z + 0.5 * a if z.dtype.kind == "c" else np.maximum(z, 0.0)
 
 
 def odd(g: Array, z: Array) -> Array:
@@ -47,6 +47,8 @@ def odd(g: Array, z: Array) -> Array:
 
 def reflect(g: Array, z: Array) -> Array:
     """The f with f(z) + f(−z) = 1 that is ``g``, a function of fold(z), where Re z < 0; keeps all digits of g."""
+    if z.dtype.kind != "c":
+        return np.where(np.signbit(z), g, 1.0 - g)
     sign = np.copysign(1.0, z.real)
     return (0.5 + 0.5 * sign) - sign * g
 
@@ -89,11 +91,10 @@ def exp_minus_product(b: float, a: Array) -> Array:
 
 
 def logistic(a: Array) -> tuple[Array, Array, Array]:
-    """e = exp(−a), q = e/(1 + e) and p = e/(1 + e)², for Re a ≥ 0."""
+    """e = exp(−a), d = 1 + e and q = e/(1 + e), for Re a ≥ 0; e/(1 + e)² is q/d."""
     e = np.exp(-a)
     d = 1.0 + e
-    q = e / d
-    return e, q, q / d
+    return e, d, e / d
 
 
 def gauss(a: Array, scale: float = 1.0) -> tuple[Array, Array]:
