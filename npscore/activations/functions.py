@@ -227,7 +227,7 @@ class Activation:
             if self.name in _UFUNCS:
                 _UFUNCS[self.name](flat, out=flat)
             else:
-                size = max(1, _BLOCK // 4)  # no derivative has to be kept: smaller blocks stay in a nearer cache
+                size = max(1, _BLOCK // 4)  # nothing is kept for a derivative: what fits a nearer cache
                 for start in range(0, z.size, size):
                     part = flat[start : start + size]
                     part[...] = next(self._kernel(part))
