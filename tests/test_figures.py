@@ -197,6 +197,21 @@ def test_shares_of_separate_modes_are_learned_by_a_diffusion_and_not_by_langevin
     assert max(distance[1:]) < 0.02 < 0.5 < distance[0]
 
 
+def test_the_bound_s_gap_is_in_the_last_steps_and_the_samplers_hardly_see_it():
+    shown = numbers("bound_gap")
+    bounds, likelihoods = (
+        list(shown[key].values()) for key in ("bound_above_entropy", "likelihood_above_entropy")
+    )
+    assert shown["entropy"] == pytest.approx(
+        0.5 * np.log(2 * np.pi * np.e * np.array(shown["variances"])).sum()
+    )
+    assert bounds == pytest.approx([0.00194537, 0.34295919, 1.39138162, 1.73239544], rel=1e-6)
+    assert bounds[1] - bounds[0] == pytest.approx(0.3410, abs=5e-5) == pytest.approx(bounds[3] - bounds[2])
+    assert 0 < max(likelihoods) < 1e-4 and likelihoods[0] < 5e-6 < 8e-5 < likelihoods[2]
+    posterior = np.array(list(shown["last_steps"].values())[2])
+    assert (posterior[1:5] > 0.07).all() and posterior[:5].sum() > 1.0 and posterior[5] < 1e-7
+
+
 def test_rounded_data_have_no_floor_without_noise():
     shown = numbers("rounded_data")
     none, quarter, enough = (shown[key] for key in ("no jitter", "jitter 0.25 steps", "jitter 0.75 steps"))

@@ -82,9 +82,10 @@ def elbo_terms(
             beta_tilde = float(schedule.posterior(t, times[k + 1]).variance)
             ratio = beta_tilde / variances[k]
             ell = 0.5 * _squares(s + noise[k] / sigma)
-            steps[k] = w[k] ** 2 / (r[k] ** 2 * variances[k]) * ell + 0.5 * d * (ratio - 1 - math.log(ratio))
+            bracket = ratio - 1 - math.log(ratio)
+            steps[k] = w[k] ** 2 / (r[k] ** 2 * variances[k]) * ell + 0.5 * d * bracket  # eq-13.7
     decoded = (noisy + w[-1] * s) / r[-1]
-    L_0 = _squares(x0 - decoded) / (2 * tau1) + 0.5 * d * math.log(2 * math.pi * tau1)
+    L_0 = _squares(x0 - decoded) / (2 * tau1) + 0.5 * d * math.log(2 * math.pi * tau1)  # eq-13.9
     return ElboTerms(_prior_term(schedule, times[0], x0), steps, L_0)
 
 
@@ -96,7 +97,7 @@ def bits_per_dim(log_prob: Any, d: int, bin_width: float = 1.0) -> Any:
     0 … 255 and are scaled to [−1, 1] have bin_width 2/255 (or 1/127.5).
     """
     d, width = as_count(d, "d"), as_positive(bin_width, "bin_width")
-    return (-as_array(log_prob, "log_prob") / (d * math.log(2)) - math.log2(width))[()]
+    return (-as_array(log_prob, "log_prob") / (d * math.log(2)) - math.log2(width))[()]  # eq-13.14
 
 
 def scores_of(model: Any) -> Any:
@@ -114,7 +115,9 @@ def _prior_term(schedule: Schedule, t: Any, x0: Array) -> Array:
     """KL(N(α x₀, σ²I) ‖ N(0, π²I))."""
     alpha, sigma, prior = float(schedule.alpha(t)), float(schedule.sigma(t)), schedule.prior_std(t)
     ratio = (sigma / prior) ** 2
-    return 0.5 * ((alpha / prior) ** 2 * _squares(x0) + x0.shape[1] * (ratio - 1 - math.log(ratio)))
+    return 0.5 * (
+        (alpha / prior) ** 2 * _squares(x0) + x0.shape[1] * (ratio - 1 - math.log(ratio))
+    )  # eq-13.6
 
 
 def _variances(schedule: Schedule, times: Array, w: Array, variance: Any) -> Array:

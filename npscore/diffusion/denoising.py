@@ -90,7 +90,7 @@ def _bound_factor(schedule: Schedule, t: Array) -> Array:
             f"got {schedule!r} and t down to {np.min(t)}"
         )
     r, w = schedule.transition(t, t - 1)
-    return w**2 / (r**2 * schedule.posterior(t, t - 1).variance)
+    return w**2 / (r**2 * schedule.posterior(t, t - 1).variance)  # eq-13.8
 
 
 # ---- which times are drawn ---------------------------------------------------------------------------
