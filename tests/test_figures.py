@@ -206,10 +206,54 @@ def test_the_bound_s_gap_is_in_the_last_steps_and_the_samplers_hardly_see_it():
         0.5 * np.log(2 * np.pi * np.e * np.array(shown["variances"])).sum()
     )
     assert bounds == pytest.approx([0.00194537, 0.34295919, 1.39138162, 1.73239544], rel=1e-5)
-    assert bounds[1] - bounds[0] == pytest.approx(0.3410, abs=5e-5) == pytest.approx(bounds[3] - bounds[2])
+    assert [bounds[1] - bounds[0], bounds[3] - bounds[2]] == pytest.approx([0.3410, 0.3410], abs=5e-5)
     assert 0 < max(likelihoods) < 1e-4 and likelihoods[0] < 5e-6 < 8e-5 < likelihoods[2]
     posterior = np.array(list(shown["last_steps"].values())[2])
     assert (posterior[1:5] > 0.07).all() and posterior[:5].sum() > 1.0 and posterior[5] < 1e-7
+
+
+def test_the_final_variance_of_samplers_is_the_law_s():
+    shown = numbers("final_variance")
+    at_18 = {name: curve[shown["steps"].index(18)] - 1 for name, curve in shown["exact"].items()}
+    assert list(at_18.values()) == pytest.approx([0.82, -0.43, 0.34, -0.26, 0.09], abs=5e-3)
+    angles = [np.arctan([*levels_of_edm(k), 0.0]) for k in shown["steps"]]  # eq-14.19, with λ = 1
+    kept = [np.prod(np.cos(np.diff(angle)) ** 2) for angle in angles]
+    assert np.abs(np.array(shown["exact"]["Euler = DDIM"]) / kept - 1).max() < 1e-10
+    z = np.concatenate([row["z"] for row in shown["measured"].values()])
+    assert np.abs(z).max() < 4 and (z**2).mean() < 2
+    assert shown["kept_by_8_equal_angles"] == pytest.approx(np.cos(np.pi / 16) ** 16)
+    unbiased = [
+        np.abs(np.array(row["variance"])[:4] - 1).min()
+        for name, row in shown["measured"].items()
+        if name != "Heun"
+    ]
+    assert min(unbiased) > 10 * np.sqrt(2 / shown["chains"])  # no error at all is rejected
+
+
+def levels_of_edm(n):
+    """EDM's noise levels, written once more."""
+    return np.linspace(80 ** (1 / 7), 0.002 ** (1 / 7), n) ** 7
+
+
+def test_flow_lines_keep_the_probability_below_them():
+    shown = numbers("flow_lines")
+    assert shown["largest_change_of_a_share"] < 1e-4
+    apart = np.abs(np.array(shown["ends_of_the_lines"]) - shown["quantiles_of_the_data"])
+    assert np.median(apart) < 1e-4 and apart.max() < 1e-2  # the largest where there is hardly any probability
+    assert (np.diff(shown["ends_of_the_lines"]) > 0).all()
+    assert shown["kolmogorov_distance_of_the_chains"] < 1.63 / np.sqrt(shown["chains"])  # the 1 % point
+
+
+def test_wrong_samplers_have_the_wrong_laws_that_are_known():
+    shown = numbers("wrong_samplers")
+    rows, ratio = shown["samplers"], shown["start_over_end"]
+    limits = [1, 2 - 1 / ratio, 1 + np.log(ratio), 0.5 + 0.5 / ratio**2, 1 / ratio]  # eq-14.22
+    assert [row["small_steps"] for row in rows.values()] == pytest.approx(limits)
+    exact = np.array([row["exact"] for row in rows.values()])
+    assert np.abs(exact / limits - 1).max() < 0.05
+    z = (np.array([row["measured"] for row in rows.values()]) / exact - 1) / np.sqrt(2 / shown["chains"])
+    assert np.abs(z).max() < 4 and z == pytest.approx(shown["z"])
+    assert np.abs((exact[1:] - 1) / np.sqrt(2 / shown["chains"])).min() > 50  # none passes for the right one
 
 
 def test_rounded_data_have_no_floor_without_noise():

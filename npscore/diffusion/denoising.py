@@ -70,7 +70,7 @@ def _factor(
         data = (alpha * sigma_data) ** 2
         return 2.0 * noise * (noise + data) / data  # eq-12.27
     if name == "likelihood":
-        return np.broadcast_to(schedule.g2(t), sigma.shape)
+        return np.broadcast_to(schedule.g2(t), sigma.shape)  # eq-14.24
     if name == "bound":
         return _bound_factor(schedule, t)
     square = alpha * alpha

@@ -96,4 +96,4 @@ def _after(row: AnyRow, output: Callable[[Any], Affine], mean: Array, cov: Array
 
 
 def _mapped(M: Array, shift: Array, noise: float, mean: Array, cov: Array) -> tuple[Array, Array]:
-    return M @ mean + shift, M @ cov @ M.T + noise**2 * np.eye(len(mean))
+    return M @ mean + shift, M @ cov @ M.T + noise**2 * np.eye(len(mean))  # eq-14.15

@@ -56,7 +56,7 @@ def log_likelihood(
         return prior.log_prob(end) + integral
     std, d = schedule.prior_std(times[-1]), x.shape[1]
     square = np.einsum("nd,nd->n", end, end) / std**2
-    return integral - 0.5 * square - d * math.log(std * math.sqrt(2 * math.pi))
+    return integral - 0.5 * square - d * math.log(std * math.sqrt(2 * math.pi))  # eq-14.8
 
 
 def _rk4(
@@ -70,14 +70,14 @@ def _rk4(
     k2, d2 = _velocity(schedule, lambda _: middle, half, x + 0.5 * h * k1)
     k3, d3 = _velocity(schedule, lambda _: middle, half, x + 0.5 * h * k2)
     k4, d4 = _velocity(schedule, field_at, s, x + h * k3)
-    return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), integral + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
+    return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), integral + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)  # eq-14.9
 
 
 def _velocity(schedule: Schedule, field_at: Any, t: float, x: Array) -> tuple[Array, Array]:
     """dx/dt (n, d) of the probability flow and its divergence (n,)."""
     f, half_g2 = float(schedule.f(t)), 0.5 * float(schedule.g2(t))
     s, div = field_at(t)(x)
-    return f * x - half_g2 * s, f * x.shape[1] - half_g2 * div
+    return f * x - half_g2 * s, f * x.shape[1] - half_g2 * div  # eq-14.7
 
 
 def _flow(model: Any, schedule: Optional[Schedule]) -> tuple[Schedule, Any]:

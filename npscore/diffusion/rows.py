@@ -70,7 +70,7 @@ def step(score_at: OutputAt, x: Array, row: AnyRow, z: Array) -> Array:
     table's ``of`` says. Rows without noise ignore z.
     """
     if isinstance(row, Row):
-        moved = row.A * x + row.B * score_at(row.t)(x)
+        moved = row.A * x + row.B * score_at(row.t)(x)  # eq-14.10
         return moved + row.N * z if row.N else moved
     if isinstance(row, CorrectorRow):
         s = score_at(row.t)(x)
@@ -87,7 +87,7 @@ def step(score_at: OutputAt, x: Array, row: AnyRow, z: Array) -> Array:
 def corrector_step(row: CorrectorRow, s: Array, z: Array) -> Any:
     """α = 2 α_c (snr · mean‖z‖ / mean‖s‖)²."""
     mean_z, mean_s = (np.sqrt(np.einsum("nd,nd->n", a, a)).mean() for a in (z, s))
-    return 2.0 * row.scale * (row.snr * mean_z / mean_s) ** 2
+    return 2.0 * row.scale * (row.snr * mean_z / mean_s) ** 2  # eq-14.14
 
 
 # ---- one row of each sampler ---------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def ancestral_row(ends: Ends, variance: str) -> Row:
     e = ends
     noise = {"posterior": e.from_posterior, "forward": e.w}[variance] if e.sigma_s > 0 else 0.0
     of_x = e.r * (e.sigma_s / e.sigma_t) ** 2
-    return e.mixed(of_x, e.alpha_s * e.w / e.sigma_t**2, 0.0, float(np.sqrt(noise)))
+    return e.mixed(of_x, e.alpha_s * e.w / e.sigma_t**2, 0.0, float(np.sqrt(noise)))  # eq-14.4
 
 
 def ddim_row(ends: Ends, eta: float) -> Row:
@@ -149,21 +149,21 @@ def ddim_row(ends: Ends, eta: float) -> Row:
             f"{e.t} to {e.s}, got {eta:g}"
         )
     root = float(np.sqrt(max(square, 0.0)))
-    return e.mixed(0.0, e.alpha_s, root, float(eta * np.sqrt(e.from_posterior)))
+    return e.mixed(0.0, e.alpha_s, root, float(eta * np.sqrt(e.from_posterior)))  # eq-14.11
 
 
 def reverse_sde_row(ends: Ends, noise: bool) -> Row:
     """Euler–Maruyama of dx = (f x − g² s) dt + g dW backwards: x ← x − h (f x − g² s) + g √h z, s = −ε̂/σ."""
     e, h = ends, float(ends.t - ends.s)
     f, g2 = float(e.schedule.f(e.t)), float(e.schedule.g2(e.t))
-    return e.mixed(1.0 - h * f, 0.0, -h * g2 / e.sigma_t, float(np.sqrt(g2 * h)) if noise else 0.0)
+    return e.mixed(1.0 - h * f, 0.0, -h * g2 / e.sigma_t, float(np.sqrt(g2 * h)) if noise else 0.0)  # eq-14.5
 
 
 def probability_flow_row(ends: Ends) -> Row:
     """Euler of dx/dt = f x − ½ g² s = α′ x̂₀ + σ′ ε̂."""
     e, h = ends, float(ends.t - ends.s)
     dalpha, dsigma = map(float, e.schedule.slopes(e.t))
-    return e.mixed(1.0, -h * dalpha, -h * dsigma, 0.0)
+    return e.mixed(1.0, -h * dalpha, -h * dsigma, 0.0)  # eq-14.6
 
 
 def heun_row(ends: Ends) -> HeunRow:
@@ -174,7 +174,7 @@ def heun_row(ends: Ends) -> HeunRow:
         return HeunRow(e.t, e.s, 1.0, 0.0, euler.A, euler.B, True, 0.0, 0.0, 0.0, 0.0)
     dalpha, dsigma = map(float, e.schedule.slopes(e.s))
     p, q, u, w = reading(e.of, e.alpha_s, e.sigma_s)[:4]
-    last = [-0.5 * h * _sum((dalpha, one), (dsigma, other)) for one, other in ((p, u), (q, w))]
+    last = [-0.5 * h * _sum((dalpha, one), (dsigma, other)) for one, other in ((p, u), (q, w))]  # eq-14.12
     return HeunRow(e.t, e.s, 1.0, 0.0, euler.A, euler.B, False, 0.5 + 0.5 * euler.A, 0.5 * euler.B, *last)
 
 
@@ -194,7 +194,7 @@ def edm_row(ends: Ends, gamma: float, s_noise: float) -> HeunRow:
         return HeunRow(t, e.s, lift, alpha * added, A, B, True, 0.0, 0.0, 0.0, 0.0)
     _, _, u_s, w_s, _ = reading(e.of, e.alpha_s, e.sigma_s)
     half = 0.5 * e.alpha_s * move
-    C, D = e.alpha_s / alpha + half * u, half * w
+    C, D = e.alpha_s / alpha + half * u, half * w  # eq-14.13
     return HeunRow(t, e.s, lift, alpha * added, A, B, False, C, D, half * u_s, half * w_s)
 
 
