@@ -46,13 +46,16 @@ def draw(axes: Any, x: np.ndarray, colour: str, title: str) -> None:
 def main() -> None:
     arguments = options(__doc__)
     n, steps, hidden, moves = (500, 150, 16, 200) if arguments.quick else (10_000, 6000, 64, 4000)
+    levels_down = 8 if arguments.quick else 60
     x, start = DENSITY.sample(n, rng=0), 5.0 * np.random.default_rng(3).standard_normal((n, 2))
     langevin = ns.langevin(DENSITY.score, start, 0.05, moves, rng=4, progress=False).x
     model = trained(DENSITY.sample(10 * n, rng=5), steps, hidden)
     levels = diffusion.karras_sigmas(19, 0.01, 40.0)
     x_T = diffusion.prior_sample(model.schedule, levels[0], n, 2, rng=6)
     heun = diffusion.sample(model, diffusion.edm(model.schedule, levels), x_T, rng=7, progress=False).x
-    anneal = diffusion.annealed_langevin(model.schedule, np.geomspace(40.0, 0.1, 60), 1e-3, n_each=20)
+    anneal = diffusion.annealed_langevin(
+        model.schedule, np.geomspace(40.0, 0.1, levels_down), 1e-3, n_each=20
+    )
     annealed = diffusion.sample(model, anneal, x_T, rng=8, progress=False).x
     found = {
         "Langevin, exact score of the data": langevin,

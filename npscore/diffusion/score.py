@@ -31,7 +31,7 @@ class DiffusionScore(ScaledScore):
 
     Raises TypeError or ValueError for a wrong argument, for σ_t = 0 (there is no score of points), and for α_t = 0 in a
     form whose score does not depend on F there (x0, v, flow, edm).
-    Derivation: chapters 12 and 13. Source: Song et al. 2021; Karras et al. 2022, §5.
+    Derivation: chapter 12. Source: Song et al. 2021; Karras et al. 2022, §5.
     """
 
     def __init__(
