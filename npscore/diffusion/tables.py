@@ -141,7 +141,8 @@ def annealed_langevin(
     """NCSN's sampler: ``n_each`` Langevin steps α = step · (σ/σ_L)² at each noise level, σ_L the last of ``times``.
 
     For schedules with α = 1 (VE, EDM). ``denoise`` ends with x + σ_L² s(x), without noise. Song and Ermon's update
-    is x + ½ε s + √ε z: for the same chain ``step`` is half of their ε. Song and Ermon 2019, algorithm 1; Jolicoeur-Martineau et al. 2021.
+    is x + ½ε s + √ε z: for the same chain ``step`` is half of their ε.
+    Song and Ermon 2019, algorithm 1; Jolicoeur-Martineau et al. 2021.
     """
     if not isinstance(schedule, (VE, EDM)):
         raise ValueError(f"schedule must have α = 1 (VE or EDM) for annealed Langevin, got {schedule!r}")
