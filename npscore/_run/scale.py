@@ -1,7 +1,9 @@
-"""The range of floats: powers of two as units, so that squares stay within it, and the way into float64."""
+"""The range of floats: powers of two as units, so that squares stay within it, and one error where it is left."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,3 +35,19 @@ def as_float64(x: Array, name: str) -> Array:
     if not np.isfinite(double).all():
         raise ValueError(f"{name} must be within the range of float64, got {x[~np.isfinite(double)].flat[0]}")
     return double
+
+
+@contextmanager
+def within_range(name: str, results: str) -> Iterator[None]:
+    """What is computed in this block from good arguments may still leave the range of floats: one ValueError then.
+
+    ``name`` is the argument that is to blame, ``results`` what has no number. Also a decorator. NumPy's own
+    handling of such errors is left as it is outside.
+    """
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            yield
+    except (FloatingPointError, OverflowError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{name} must be of a size at which {results} can be computed in floats, got {error}: rescale"
+        ) from error

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import _show, as_count, as_number, as_positive, as_rng, within_range
+from .._run.borders import _show, as_count, as_number, as_positive, as_rng
+from .._run.scale import within_range
 from ..datasets import Standardisation, Table, train_validation_split
 from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._run.borders import as_array, as_batch, as_covariance, as_positive, as_shaped, as_weights, within_range
+from .._run.borders import as_array, as_batch, as_positive, as_shaped, as_weights
+from .._run.covariance import as_covariance
+from .._run.scale import within_range
 from .base import Array, Pullback
 from .layers import LayeredScore
 

@@ -29,7 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._run.borders import Array, as_count, as_covariance, as_positive, as_shaped
+from .._run.borders import Array, as_count, as_positive, as_shaped
+from .._run.covariance import as_covariance
 from .._run.scale import as_float64, exponents, in_units
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._run.borders import as_choice, as_covariance, as_positive
+from .._run.borders import as_choice, as_positive
+from .._run.covariance import as_covariance
 from .base import LOG_2PI, Target, as_vector, diffused, set_fields, square_norm
 from .precision import Rounded, like, narrowest_type
 from .quadrature import Quadrature, as_order, gauss_hermite, gaussian_trapezoid, tensor

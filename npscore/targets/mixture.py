@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._run.borders import as_array, as_covariance, as_shaped
+from .._run.borders import as_array, as_shaped
+from .._run.covariance import as_covariance
 from .base import Target, as_vector, diffused, set_fields, square_norm
 from .components import average, dot, largest, middle, norm
 from .gaussian import add_noise, log_normaliser, push_forward, standard_grid

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._run.borders import as_covariance, as_positive
+from .._run.borders import as_positive
+from .._run.covariance import as_covariance
 from .base import LOG_2PI, Target, as_vector, set_fields, square_norm
 from .gaussian import push_forward
 from .precision import Rounded, like, narrowest_type
