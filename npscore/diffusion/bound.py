@@ -55,7 +55,12 @@ def elbo_terms(
     decoder's is τ₁², by default w of the last step. Raises TypeError or ValueError for a wrong argument.
     Source: Ho, Jain and Abbeel 2020, eq. 5 and 8; Sohl-Dickstein et al. 2015.
     """
-    x0 = as_batch(x0, "x0")
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be a diffusion schedule, got {type(schedule).__name__}")
+    score_at = scores_of(model)
+    if isinstance(model, DiffusionScore) and model.schedule != schedule:
+        raise ValueError(f"schedule must be the model's {model.schedule!r}, got {schedule!r}")
+    x0 = as_batch(x0, "x0", d=getattr(model, "d", None))
     if times is None:
         if not isinstance(schedule, Discrete):
             raise ValueError(
@@ -69,7 +74,6 @@ def elbo_terms(
         )
     K, (n, d) = len(times) - 1, x0.shape
     noise = as_shaped(noise, "noise", (K, n, d))
-    score_at = scores_of(model)
     r, w = (part.astype(np.float64) for part in schedule.transition(times[:-1], times[1:]))
     variances = _variances(schedule, times, w, variance)
     tau1 = float(w[-1]) if decoder_variance is None else as_positive(decoder_variance, "decoder_variance")

@@ -96,6 +96,9 @@ def _bound_factor(schedule: Schedule, t: Array) -> Array:
 # ---- which times are drawn ---------------------------------------------------------------------------
 
 
+LOWEST = 1e-12  # quantiles are drawn between this and 1 less this
+
+
 class Times(Protocol):
     """A law of times: its quantile function."""
 
@@ -140,8 +143,8 @@ class LogNormal:
         object.__setattr__(self, "std", as_positive(self.std, "std"))
 
     def __call__(self, u: Array, schedule: Schedule) -> Array:
-        """The time whose σ/α is exp(mean + std Φ⁻¹(u))."""
-        return schedule.from_ratio(np.exp(self.mean + self.std * normal_quantile(u)))
+        """The time whose σ/α is exp(mean + std Φ⁻¹(u)), or the end of the schedule that is nearest."""
+        return schedule.nearest(np.exp(self.mean + self.std * normal_quantile(u)))
 
     def spec(self) -> dict[str, Any]:
         """Its name, mean and standard deviation."""
@@ -160,8 +163,8 @@ class LogUniform:
         object.__setattr__(self, "hi", as_number(self.hi, "hi", above=self.lo))
 
     def __call__(self, u: Array, schedule: Schedule) -> Array:
-        """The time whose σ/α is lo (hi/lo)^u."""
-        return schedule.from_ratio(self.lo * (self.hi / self.lo) ** u)
+        """The time whose σ/α is lo (hi/lo)^u, or the end of the schedule that is nearest."""
+        return schedule.nearest(self.lo * (self.hi / self.lo) ** u)
 
     def spec(self) -> dict[str, Any]:
         """Its name and ends."""
@@ -214,11 +217,21 @@ class Denoising(Objective):
             )
         for name in ("sigma_data", "gamma"):
             object.__setattr__(self, name, as_positive(getattr(self, name), name))
+        self._check_ends()
+
+    def _check_ends(self) -> None:
+        """The first and the last time that may be drawn, and the weights there."""
+        t = self.schedule.times(self.times(np.array([LOWEST, 1.0 - LOWEST]), self.schedule), "times")
+        if not (self.schedule._sigma(t) > 0).all():
+            raise ValueError(
+                f"times must be times with noise, σ > 0, got {self.times!r}, which begins at {t[0]}"
+            )
+        weighting(self.weighting, self.schedule, t, sigma_data=self.sigma_data, gamma=self.gamma)
 
     def draw(self, x: Array, rng: np.random.Generator) -> NoisyDraw:
         """t (n,) by stratified uniforms, and ε (n, d) in the type of x."""
         u = (rng.permutation(len(x)) + rng.random(len(x))) / len(x)
-        t = self.times(np.clip(u, 1e-12, 1 - 1e-12), self.schedule)
+        t = self.times(np.clip(u, LOWEST, 1.0 - LOWEST), self.schedule)
         return NoisyDraw(t, rng.standard_normal(x.shape).astype(x.dtype, copy=False))
 
     def loss(
@@ -236,7 +249,11 @@ class Denoising(Objective):
     ) -> LossGrad:
         x = as_batch(x, "x", d=dimension(model))
         schedule, real = self.schedule, x.dtype.type
+        if not (isinstance(draw, (tuple, list)) and len(draw) == 2):
+            raise TypeError(f"draw must be (t, noise), as draw(x, rng) makes it, got {type(draw).__name__}")
         t = schedule.times(as_shaped(draw[0], "t", (len(x),)))
+        if not (schedule._sigma(t) > 0).all():
+            raise ValueError(f"t must be times with noise, σ > 0, got {t[schedule._sigma(t) <= 0][0]}")
         noise = as_shaped(draw[1], "noise", x.shape)
         alpha, sigma = schedule._alpha(t), schedule._sigma(t)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):

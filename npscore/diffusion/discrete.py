@@ -60,6 +60,17 @@ class Discrete(Schedule):
 
     _g2 = _f
 
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        raise ValueError(f"{self!r} has steps and no slopes: a continuous schedule has, such as VP or Cosine")
+
+    def from_ratio(self, ratio: Any) -> Any:
+        """ValueError: between the steps there is no time."""
+        raise ValueError(
+            f"{self!r} has steps and no time at every noise level: a continuous schedule has, such as VP or Cosine"
+        )
+
+    nearest = from_ratio
+
     def _transition(self, t: Array, s: Array) -> Transition:
         """Sums over the steps s + 1 … t, which are all of one sign."""
         ends = np.stack(

@@ -102,11 +102,12 @@ class Sinusoidal:
 
 
 def noise_feature(t: Array, schedule: Schedule) -> Array:
-    """u = ¼ log(σ/α), (n,), with α = 0 read as the smallest float: finite, so that a network can be asked at
-    the end."""
+    """u = ¼ log(σ/α), (n,); where α = 0, at the end of Flow and Cosine, α is read as 10⁻³.
+
+    That is where the default times of training end: a network that is asked at the end sees an input that it knows.
+    """
     alpha = schedule._alpha(t)
-    tiny = np.finfo(np.float64).tiny
-    return 0.25 * (np.log(schedule._sigma(t)) - np.log(np.where(alpha == 0, tiny, alpha)))  # eq-12.22
+    return 0.25 * (np.log(schedule._sigma(t)) - np.log(np.where(alpha == 0, 1e-3, alpha)))  # eq-12.22
 
 
 def as_embedding(value: Union[str, Embedding]) -> Embedding:

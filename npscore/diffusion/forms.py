@@ -36,6 +36,7 @@ class Reading(NamedTuple):
 def reading(form: str, alpha: Any, sigma: Any, sigma_data: float = 1.0) -> Reading:
     """The reading of a form at α and σ > 0 (numbers or arrays of one shape), in their type."""
     as_choice(form, "form", FORMS)
+    alpha, sigma = np.asarray(alpha)[()], np.asarray(sigma)[()]  # Python's own numbers refuse to divide by 0
     one, zero = 1.0 + 0.0 * sigma, 0.0 * sigma
     with np.errstate(divide="ignore", invalid="ignore"):
         if form in ("score", "epsilon", "ncsnv2"):

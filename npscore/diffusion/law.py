@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._run.borders import as_array, as_shaped
+from .._run.borders import as_array, as_callable, as_shaped
 from .forms import factors
 from .rows import AnyRow, CorrectorRow, HeunRow
 from .schedules import Array
@@ -43,8 +43,14 @@ def law(table: SamplerTable, target_at: Callable[[Any], Any], mean: Any, cov: An
     ``target_at(t)`` returns the Gaussian of x_t, as ``lambda t: p.diffused(schedule.alpha(t),
     schedule.sigma(t))`` does;
     ``mean`` is (d,), ``cov`` (d, d). Computed in float64.
-    Raises ValueError for ``predictor_corrector``, whose steps depend on the chains: it has no law.
+    Raises TypeError or ValueError for a wrong argument, and ValueError
+    for ``predictor_corrector``, whose steps depend on the chains: it has no law.
     """
+    if not isinstance(table, SamplerTable):
+        raise TypeError(
+            f"table must be a sampler's table, such as ddim(schedule, times), got {type(table).__name__}"
+        )
+    as_callable(target_at, "target_at", "(t)")
     if any(isinstance(row, CorrectorRow) for row in table):
         raise ValueError("table must have a law, got predictor_corrector: its steps depend on all chains")
     mean = as_array(mean, "mean").astype(np.float64)

@@ -13,7 +13,7 @@ from .._run.progress import Progress
 from .schedules import Array, Schedule
 from .score import DiffusionScore
 
-Field = Callable[[Any, Array], tuple[Array, Array]]
+Velocity = Callable[[Array], tuple[Array, Array]]
 
 
 def log_likelihood(
@@ -33,8 +33,8 @@ def log_likelihood(
 
     with the exact divergence, no estimate; RK4 on the grid of ``times``, which increase, from the data's level to the
     prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with
-    ``score`` and
-    ``score_divergence`` (a diffused target). π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM;
+    ``score`` and ``score_divergence`` (a diffused target) or ``score_and_divergence`` (a model at a label).
+    π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM;
     a ``prior``
     with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of
     data with
@@ -48,8 +48,11 @@ def log_likelihood(
     times = _increasing(schedule, times, isinstance(model, DiffusionScore))
     state = (x.astype(np.promote_types(x.dtype, np.float32)), np.zeros(len(x), x.dtype))
     with Progress("log_likelihood", len(times) - 1, enabled=progress) as line:
-        for k, (t, s) in enumerate(zip(times[:-1], times[1:])):
-            state = _rk4(schedule, field_at, state, float(t), float(s))
+        here = velocity_at(schedule, field_at, float(times[0]))
+        for k, (t, s) in enumerate(zip(times[:-1].tolist(), times[1:].tolist())):
+            middle, there = (velocity_at(schedule, field_at, u) for u in (0.5 * (t + s), s))
+            state = _rk4((here, middle, there), state, s - t)
+            here = there
             line.update(k + 1)
     end, integral = state
     if prior is not None:
@@ -60,24 +63,26 @@ def log_likelihood(
 
 
 def _rk4(
-    schedule: Schedule, field_at: Any, state: tuple[Array, Array], t: float, s: float
+    velocities: tuple[Velocity, Velocity, Velocity], state: tuple[Array, Array], h: float
 ) -> tuple[Array, Array]:
-    """One step of the classical fourth-order Runge–Kutta method for (x, ∫ div)."""
-    x, integral = state
-    h, half = s - t, 0.5 * (t + s)
-    k1, d1 = _velocity(schedule, field_at, t, x)
-    middle = field_at(half)
-    k2, d2 = _velocity(schedule, lambda _: middle, half, x + 0.5 * h * k1)
-    k3, d3 = _velocity(schedule, lambda _: middle, half, x + 0.5 * h * k2)
-    k4, d4 = _velocity(schedule, field_at, s, x + h * k3)
+    """One step of the classical fourth-order Runge–Kutta method for (x, ∫ div), of velocities at t, t + ½h, t + h."""
+    (x, integral), (here, middle, there) = state, velocities
+    k1, d1 = here(x)
+    k2, d2 = middle(x + 0.5 * h * k1)
+    k3, d3 = middle(x + 0.5 * h * k2)
+    k4, d4 = there(x + h * k3)
     return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), integral + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)  # eq-14.9
 
 
-def _velocity(schedule: Schedule, field_at: Any, t: float, x: Array) -> tuple[Array, Array]:
-    """dx/dt (n, d) of the probability flow and its divergence (n,)."""
-    f, half_g2 = float(schedule.f(t)), 0.5 * float(schedule.g2(t))
-    s, div = field_at(t)(x)
-    return f * x - half_g2 * s, f * x.shape[1] - half_g2 * div  # eq-14.7
+def velocity_at(schedule: Schedule, field_at: Any, t: float) -> Velocity:
+    """``x -> (dx/dt (n, d), its divergence (n,))`` of the probability flow at t."""
+    f, half_g2, field = float(schedule.f(t)), 0.5 * float(schedule.g2(t)), field_at(t)
+
+    def velocity(x: Array) -> tuple[Array, Array]:
+        s, div = field(x)
+        return f * x - half_g2 * s, f * x.shape[1] - half_g2 * div  # eq-14.7
+
+    return velocity
 
 
 def _flow(model: Any, schedule: Optional[Schedule]) -> tuple[Schedule, Any]:
@@ -100,7 +105,7 @@ def _flow(model: Any, schedule: Optional[Schedule]) -> tuple[Schedule, Any]:
 
     def field_at(t: Any) -> Any:
         p = model(t)
-        return lambda x: (p.score(x), p.score_divergence(x))
+        return getattr(p, "score_and_divergence", None) or (lambda x: (p.score(x), p.score_divergence(x)))
 
     return schedule, field_at
 

@@ -124,11 +124,20 @@ class Ends(NamedTuple):
         return Row(self.t, self.s, A, B, N)
 
 
-def ends_of(schedule: Schedule, t: Any, s: Any, of: str) -> Ends:
-    """The two ends of a row, in float64."""
-    r, w = schedule.transition(t, s)
-    numbers = (schedule.alpha(t), schedule.sigma(t), schedule.alpha(s), schedule.sigma(s), r, w)
-    return Ends(schedule, t, s, of, *map(np.float64, numbers))
+def ends_of(schedule: Schedule, times: Array, of: str) -> list[Ends]:
+    """The two ends of every row between decreasing times (k + 1,), in float64."""
+    times = times.astype(np.promote_types(times.dtype, np.float64)) if times.dtype.kind == "f" else times
+    alpha, sigma = schedule.alpha(times), schedule.sigma(times)
+    r, w = schedule.transition(times[:-1], times[1:])
+    columns = (alpha[:-1], sigma[:-1], alpha[1:], sigma[1:], r, w)
+    numbers, at = np.stack(columns, axis=1).astype(np.float64), times.tolist()
+    return [Ends(schedule, t, s, of, *row) for t, s, row in zip(at, at[1:], numbers)]
+
+
+def level_of(schedule: Schedule, t: Any, of: str) -> Ends:
+    """A noise level that a row stays at: both ends are t."""
+    alpha, sigma = np.float64(schedule.alpha(t)), np.float64(schedule.sigma(t))
+    return Ends(schedule, t, t, of, alpha, sigma, alpha, sigma, np.float64(1.0), np.float64(0.0))
 
 
 def ancestral_row(ends: Ends, variance: str) -> Row:
@@ -142,13 +151,13 @@ def ancestral_row(ends: Ends, variance: str) -> Row:
 def ddim_row(ends: Ends, eta: float) -> Row:
     """x ← α_s x̂₀ + √(σ_s² − η²β̃) ε̂ + η√β̃ z."""
     e = ends
-    square = e.sigma_s**2 - eta**2 * e.from_posterior
-    if square < -1e-12 * e.sigma_s**2:
+    square = (1.0 - eta**2) * e.w + (e.r * e.sigma_s) ** 2  # (σ_s² − η²β̃) σ_t²/σ_s², without cancellation
+    if square < -1e-12 * e.w:
         raise ValueError(
             f"eta must be at most sigma_t/sqrt(w) = {e.sigma_t / np.sqrt(e.w):.6g} in the step from "
             f"{e.t} to {e.s}, got {eta:g}"
         )
-    root = float(np.sqrt(max(square, 0.0)))
+    root = float(e.sigma_s / e.sigma_t * np.sqrt(max(square, 0.0)))
     return e.mixed(0.0, e.alpha_s, root, float(eta * np.sqrt(e.from_posterior)))  # eq-14.11
 
 
@@ -178,24 +187,39 @@ def heun_row(ends: Ends) -> HeunRow:
     return HeunRow(e.t, e.s, 1.0, 0.0, euler.A, euler.B, False, 0.5 + 0.5 * euler.A, 0.5 * euler.B, *last)
 
 
+def langevin_row(ends: Ends, step: float) -> Row:
+    """x ← x + α s + √(2α) z with α = ``step``, s = −ε̂/σ."""
+    return ends.mixed(1.0, 0.0, -step / ends.sigma_t, float(np.sqrt(2.0 * step)))  # eq-1.3
+
+
+def denoising_row(ends: Ends) -> Row:
+    """x ← x + σ² s = x − σ ε̂, where α = 1."""
+    return ends.mixed(1.0, 0.0, -ends.sigma_t, 0.0)
+
+
 def edm_row(ends: Ends, gamma: float, s_noise: float) -> HeunRow:
     """Algorithm 2 of Karras et al. 2022 on x/α at the noise level σ/α, churn γ; Euler's step into σ_s = 0."""
     e, schedule = ends, ends.schedule
+    if e.alpha_t == 0:
+        raise ValueError(
+            f"times must start where α > 0 for edm, whose x/α is infinite at t = {e.t} of {schedule!r}: "
+            "start a little below, or take heun or ddim"
+        )
     level, next_level = e.sigma_t / e.alpha_t, e.sigma_s / e.alpha_s
     raised = (1.0 + gamma) * level
-    t = schedule.from_ratio(raised) if gamma else e.t
+    t = float(schedule.from_ratio(raised)) if gamma else e.t  # ValueError beyond the schedule
     alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
     added = float(s_noise * np.sqrt(gamma * (2.0 + gamma)) * level)  # √(σ̂² − σ²)
     _, _, u, w, _ = reading(e.of, alpha, sigma)
     move = next_level - raised
     # With x̃ = x/α: x̃′ = x̃ + move ε̂, and then x̃ + ½ move (ε̂ + ε̂′), times α_s again.
-    lift, A, B = alpha / e.alpha_t, e.alpha_s * (1.0 / alpha + move * u), e.alpha_s * move * w
+    start = (alpha / e.alpha_t, alpha * added, e.alpha_s * (1.0 / alpha + move * u), e.alpha_s * move * w)
     if e.sigma_s == 0:
-        return HeunRow(t, e.s, lift, alpha * added, A, B, True, 0.0, 0.0, 0.0, 0.0)
+        return HeunRow(t, e.s, *map(float, start), True, 0.0, 0.0, 0.0, 0.0)
     _, _, u_s, w_s, _ = reading(e.of, e.alpha_s, e.sigma_s)
     half = 0.5 * e.alpha_s * move
-    C, D = e.alpha_s / alpha + half * u, half * w  # eq-14.13
-    return HeunRow(t, e.s, lift, alpha * added, A, B, False, C, D, half * u_s, half * w_s)
+    end = (e.alpha_s / alpha + half * u, half * w, half * u_s, half * w_s)  # eq-14.13
+    return HeunRow(t, e.s, *map(float, start), False, *map(float, end))
 
 
 def _sum(*products: tuple[float, float]) -> float:

@@ -58,20 +58,21 @@ def sample(
 
     Raises TypeError or ValueError for a wrong argument, ``DivergenceError`` if asked to.
     """
+    if not isinstance(table, SamplerTable):
+        raise TypeError(
+            f"table must be a sampler's table, such as ddim(schedule, times), got {type(table).__name__}"
+        )
     if isinstance(model, DiffusionScore):
-        table = table.reading(own_form(model)) if _linear(table) else table
-        function_at = output_at(model, table.of)
         _check_schedule(model, table)
+        own = own_form(model)
+        table = table.reading(own) if own in table.forms else table
+        function_at = output_at(model, table.of)
     elif not callable(model) or isinstance(model, type):
         raise TypeError(
             f"model must be a DiffusionScore or a callable t -> function, got {type(model).__name__}"
         )
     else:
         function_at = model
-    if not isinstance(table, SamplerTable):
-        raise TypeError(
-            f"table must be a sampler's table, such as ddim(schedule, times), got {type(table).__name__}"
-        )
     walked = walk(
         TableStep(function_at, table.rows, table.name),
         as_batch(x_T, "x_T", d=getattr(model, "d", None)),
@@ -92,6 +93,8 @@ def sample(
 def prior_sample(schedule: Schedule, t: Any, n: int, d: int, *, rng: Any, dtype: Any = np.float64) -> Array:
     """n draws (n, d) of the prior N(0, π²I) that stands for x_t at the noisy end t: π = 1, or σ_t for VE and EDM."""
     shape = as_count(n, "n"), as_count(d, "d")
+    if np.dtype(dtype).kind != "f":
+        raise ValueError(f"dtype must be a floating type, got {np.dtype(dtype)}")
     return (schedule.prior_std(t) * as_rng(rng).standard_normal(shape)).astype(dtype)
 
 
@@ -169,12 +172,8 @@ def _add(out: Array, *products: tuple[Any, Array]) -> None:
         np.add(out, np.multiply(array, real(number)), out=out)
 
 
-def _linear(table: Any) -> bool:
-    return isinstance(table, SamplerTable) and table.name not in ("annealed_langevin", "predictor_corrector")
-
-
 def _check_schedule(model: DiffusionScore, table: SamplerTable) -> None:
-    if isinstance(table, SamplerTable) and table.schedule != model.schedule:
+    if table.schedule != model.schedule:
         raise ValueError(f"table must be made for the model's schedule {model.schedule!r}, got {table!r}")
     if model.condition != 1:
         raise ValueError(

@@ -106,8 +106,17 @@ class Schedule(ABC):
         return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])  # eq-12.14
 
     def slopes(self, t: Any) -> tuple[Any, Any]:
-        """α′ and σ′: the probability flow is dx/dt = α′ x̂₀ + σ′ ε̂, finite also where α = 0 for Flow and Cosine."""
-        dalpha, dsigma = self._slopes(self.times(t))
+        """α′ and σ′: the probability flow is dx/dt = α′ x̂₀ + σ′ ε̂, finite also where α = 0 for Flow and Cosine.
+
+        ValueError where σ′ is infinite: at σ = 0 of VP, VE(exact=True) and Cosine with an offset.
+        """
+        t = self.times(t)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dalpha, dsigma = self._slopes(t)
+        if not np.isfinite(dsigma).all():
+            raise ValueError(
+                f"t must be > 0 for the slopes of {self!r}: there σ = 0 and σ′ is infinite; start a little above"
+            )
         return dalpha[()], dsigma[()]
 
     def _slopes(self, t: Array) -> tuple[Array, Array]:
@@ -120,16 +129,38 @@ class Schedule(ABC):
         return 1.0
 
     def from_ratio(self, ratio: Any) -> Any:
-        """The time at which σ/α is ``ratio`` > 0: by bisection on log(σ/α), to the last digits of float64."""
-        log_ratio = np.log(as_array(ratio, "ratio").astype(np.float64))
-        if not np.isfinite(log_ratio).all():
-            raise ValueError(f"ratio must be > 0, got {np.min(ratio)}")
-        low, high = np.zeros_like(log_ratio), np.full_like(log_ratio, min(self.t_max, np.finfo(float).max))
-        for _ in range(200):
+        """The time at which σ/α is ``ratio`` > 0, in float64; ValueError for a ratio beyond those of [0, t_max]."""
+        ratio = as_array(ratio, "ratio").astype(np.float64)
+        least, most = self._ratios
+        outside = (ratio <= 0) | (ratio < least) | (ratio > most)
+        if outside.any():
+            raise ValueError(
+                f"ratio must be > 0 and in [{least:.6g}, {most:.6g}], which σ/α of {self!r} takes, "
+                f"got {ratio[outside].flat[0]}"
+            )
+        return self._from_ratio(ratio)[()]
+
+    def nearest(self, ratio: Any) -> Any:
+        """`from_ratio`, with a ratio beyond those of the schedule taken for the nearest that it has."""
+        return self.from_ratio(np.clip(as_array(ratio, "ratio"), *self._ratios))
+
+    @property
+    def _ratios(self) -> tuple[float, float]:
+        """σ/α at the two ends."""
+        with np.errstate(divide="ignore"):
+            ends = [float(self._sigma(t) / self._alpha(t)) for t in np.array([0.0, self.t_max])]
+        return ends[0], ends[1]
+
+    def _from_ratio(self, ratio: Array) -> Array:
+        """By bisection, where a schedule has no closed form: one of a user's own."""
+        low, high = np.zeros_like(ratio), np.full_like(ratio, min(self.t_max, np.finfo(float).max))
+        for _ in range(1100):  # enough for the smallest of floats
             middle = 0.5 * (low + high)
-            below = -0.5 * self.log_snr(middle) < log_ratio
+            below = self._sigma(middle) < ratio * self._alpha(middle)
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return high[()]
+            if (high <= np.nextafter(low, np.inf)).all():
+                break
+        return high
 
     # ---- the border --------------------------------------------------------------------------------
 
@@ -201,6 +232,20 @@ class VP(Schedule):
     def _g2(self, t: Array) -> Array:
         return self._beta(t)
 
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        alpha, half_beta = self._alpha(t), 0.5 * self._beta(t)
+        return -half_beta * alpha, half_beta * alpha**2 / self._sigma(t)
+
+    def _from_ratio(self, ratio: Array) -> Array:
+        """From ∫β = log(1 + ratio²)."""
+        with np.errstate(under="ignore"):
+            return self._time(np.log1p(ratio * ratio))
+
+    def _time(self, integral: Array) -> Array:
+        """The t with β_min t + ½(β_max − β_min) t² = ``integral``."""
+        root = np.sqrt(self.beta_min**2 + 2.0 * (self.beta_max - self.beta_min) * integral)
+        return np.minimum(2.0 * integral / (self.beta_min + root), self.t_max)
+
     def _transition(self, t: Array, s: Array) -> Transition:
         log_r = self._log_r(t, s)
         return Transition(np.exp(log_r), -np.expm1(2.0 * log_r))  # eq-12.6
@@ -215,6 +260,14 @@ class SubVP(VP):
 
     def _g2(self, t: Array) -> Array:
         return -self._beta(t) * np.expm1(4.0 * self._log_alpha(t))  # eq-12.7
+
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        alpha, beta = self._alpha(t), self._beta(t)
+        return -0.5 * beta * alpha, beta * alpha**2
+
+    def _from_ratio(self, ratio: Array) -> Array:
+        """From (1 − α²)/α = 2 sinh(½∫β)."""
+        return self._time(2.0 * np.arcsinh(0.5 * ratio))
 
     def _transition(self, t: Array, s: Array) -> Transition:
         log_r = self._log_r(t, s)
@@ -259,6 +312,11 @@ class VE(Schedule):
     def _g2(self, t: Array) -> Array:
         return (2.0 * self._log_R * self.sigma_min**2) * np.exp(2.0 * self._log_R * t)  # eq-12.8
 
+    def _from_ratio(self, ratio: Array) -> Array:
+        levels = ratio / self.sigma_min
+        logs = 0.5 * np.log1p(levels * levels) if self.exact else np.log(levels)
+        return np.clip(logs / self._log_R, 0.0, self.t_max)
+
     def _transition(self, t: Array, s: Array) -> Transition:
         growth = np.expm1(2.0 * self._log_R * (t - s))  # eq-12.8
         return Transition(np.ones_like(t), self.sigma_min**2 * np.exp(2.0 * self._log_R * s) * growth)
@@ -286,6 +344,9 @@ class EDM(Schedule):
     def _g2(self, t: Array) -> Array:
         return 2.0 * t
 
+    def _slopes(self, t: Array) -> tuple[Array, Array]:
+        return np.zeros_like(t), np.ones_like(t)
+
     def _transition(self, t: Array, s: Array) -> Transition:
         return Transition(np.ones_like(t), (t - s) * (t + s))  # eq-12.9
 
@@ -293,9 +354,8 @@ class EDM(Schedule):
         """σ_t."""
         return float(np.real(self.sigma(t)))
 
-    def from_ratio(self, ratio: Any) -> Any:
-        """σ/α is the time itself."""
-        return self.times(ratio, "ratio")[()]
+    def _from_ratio(self, ratio: Array) -> Array:
+        return ratio
 
 
 @dataclass(frozen=True)
@@ -341,6 +401,17 @@ class Cosine(Schedule):
         dalpha = -self._rate * np.cos(self._left(t)) / self._cos_u0
         return dalpha, -self._alpha(t) * dalpha / self._sigma(t)
 
+    def _from_ratio(self, ratio: Array) -> Array:
+        """From the sine and cosine of u − u₀, neither by a difference, with cos u = α cos u₀."""
+        u0 = self._rate * self.offset
+        size = np.hypot(1.0, ratio)
+        cosine = np.cos(u0) / size  # cos u
+        sine = np.hypot(np.sin(u0), np.cos(u0) * ratio / size)  # sin u: sin² u = sin² u₀ + σ² cos² u₀
+        both = sine * np.cos(u0) + cosine * np.sin(u0)  # sin(u + u₀)
+        squared = (np.cos(u0) * ratio / size) ** 2  # sin(u − u₀) sin(u + u₀)
+        turn = np.arctan2(squared / both, cosine * np.cos(u0) + sine * np.sin(u0))
+        return np.minimum(turn / self._rate, self.t_max)
+
     def _transition(self, t: Array, s: Array) -> Transition:
         both = self._rate * (t + s + 2.0 * self.offset)  # u_t + u_s
         w = np.sin(self._rate * (t - s)) * np.sin(both) / np.sin(self._left(s)) ** 2  # eq-12.10
@@ -372,7 +443,5 @@ class Flow(Schedule):
         w = (t - s) * both / (1.0 - s) ** 2  # eq-12.11
         return Transition((1.0 - t) / (1.0 - s), w)
 
-    def from_ratio(self, ratio: Any) -> Any:
-        """The time at which σ/α is ``ratio``: t/(1 − t) = ratio."""
-        ratio = as_array(ratio, "ratio")
-        return (ratio / (1.0 + ratio))[()]
+    def _from_ratio(self, ratio: Array) -> Array:
+        return ratio / (1.0 + ratio)

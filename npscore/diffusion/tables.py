@@ -18,7 +18,7 @@ import numpy as np
 from .._run.borders import as_array, as_choice, as_count, as_flag, as_number, as_positive
 from . import rows
 from .discrete import Discrete
-from .rows import AnyRow, CorrectorRow, Ends, Row, ends_of
+from .rows import AnyRow, CorrectorRow, Ends, ends_of, level_of
 from .schedules import EDM, VE, Array, Schedule
 
 #: What rows can multiply: forms that are linear readings of x₀ and ε without a scale of their own.
@@ -29,7 +29,8 @@ VARIANCES = ("posterior", "forward")
 class SamplerTable(Sequence):
     """The rows of a sampler, from the noisiest time to the cleanest: ``table[i]`` is a row, read off by name.
 
-    ``of`` is the form of what the rows multiply; ``table.reading(of)`` is the same sampler for another form.
+    ``of`` is the form of what the rows multiply, one of ``forms``; ``table.reading(of)`` is the same sampler for
+    another.
     """
 
     def __init__(
@@ -39,16 +40,22 @@ class SamplerTable(Sequence):
         times: Array,
         of: str,
         make: Callable[[Schedule, Array, str], list[AnyRow]],
+        forms: tuple[str, ...] = OF,
     ):
-        self.name, self.schedule, self.times, self.of, self._make = name, schedule, times, of, make
+        self.name, self.schedule, self.times = name, schedule, times
+        self.of, self.forms, self._make = as_choice(of, "of", forms), forms, make
 
     @cached_property
     def rows(self) -> tuple[AnyRow, ...]:
         """All rows; ValueError where one is infinite, as in the score where α = 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             made = tuple(self._make(self.schedule, self.times, self.of))
         for row in made:
-            if not np.isfinite([number for number in row[2:] if not isinstance(number, bool)]).all():
+            if not np.isfinite(row[2:]).all():
+                if self.schedule.alpha(row.t) > 0:
+                    raise ValueError(
+                        f"times must have steps within the range of float64, got one from {row.t} to {row.s}"
+                    )
                 raise ValueError(
                     f"of must be a form that is finite at t = {row.t} of {self.schedule!r}, got "
                     f"{self.of!r}: there α = 0, and "
@@ -57,8 +64,8 @@ class SamplerTable(Sequence):
         return made
 
     def reading(self, of: str) -> SamplerTable:
-        """The same sampler with rows that multiply another form."""
-        return SamplerTable(self.name, self.schedule, self.times, as_choice(of, "of", OF), self._make)
+        """The same sampler with rows that multiply another form, one of ``forms``."""
+        return SamplerTable(self.name, self.schedule, self.times, of, self._make, self.forms)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,7 +77,7 @@ class SamplerTable(Sequence):
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        return f"<{self.name} on {self.schedule!r}: {len(self.times) - 1} steps, of {self.of!r}>"
+        return f"<{self.name} on {self.schedule!r} at {len(self.times)} times, of {self.of!r}>"
 
 
 def ancestral(schedule: Schedule, times: Any, variance: str = "posterior", of: str = "score") -> SamplerTable:
@@ -136,7 +143,7 @@ def edm(
 
 
 def annealed_langevin(
-    schedule: Schedule, times: Any, step: float, n_each: int = 1, denoise: bool = True
+    schedule: Schedule, times: Any, step: float, n_each: int = 1, denoise: bool = True, of: str = "score"
 ) -> SamplerTable:
     """NCSN's sampler: ``n_each`` Langevin steps α = step · (σ/σ_L)² at each noise level, σ_L the last of ``times``.
 
@@ -148,7 +155,7 @@ def annealed_langevin(
         raise ValueError(f"schedule must have α = 1 (VE or EDM) for annealed Langevin, got {schedule!r}")
     step, n_each = as_positive(step, "step"), as_count(n_each, "n_each")
     make = partial(_annealed_rows, step=step, n_each=n_each, denoise=as_flag(denoise, "denoise"))
-    return _table("annealed_langevin", schedule, times, "score", make, last_is_noisy=True)
+    return _table("annealed_langevin", schedule, times, of, make, last_is_noisy=True)
 
 
 def predictor_corrector(
@@ -157,8 +164,8 @@ def predictor_corrector(
     """score_sde's sampler: a row of ``predictor``, then ``n_corrector`` Langevin steps at the time it led to.
 
     A corrector's step is 2α_c (snr · mean‖z‖/mean‖s‖)², the means over all chains of the call: ``sample``
-    keeps them in one
-    block, and it has no law. α_c = 1, or 1 − β of the step for Discrete. Nothing is corrected at σ = 0.
+    keeps them in one block, and it has no law. Rows multiply the score.
+    α_c = 1, or 1 − β of the step for Discrete. Nothing is corrected at σ = 0.
     Song et al. 2021, algorithms 2 to 5.
     """
     makers = {"reverse_sde": reverse_sde, "ancestral": ancestral, "probability_flow": probability_flow}
@@ -169,20 +176,32 @@ def predictor_corrector(
         snr=as_positive(snr, "snr"),
         n_corrector=as_count(n_corrector, "n_corrector"),
     )
-    return _table("predictor_corrector", schedule, times, "score", make)
+    return _table("predictor_corrector", schedule, times, "score", make, forms=("score",))
 
 
 # ---- rows out of times ---------------------------------------------------------------------------------
 
 
 def _table(
-    name: str, schedule: Schedule, times: Any, of: str, make: Any, last_is_noisy: bool = False
+    name: str,
+    schedule: Schedule,
+    times: Any,
+    of: str,
+    make: Any,
+    last_is_noisy: bool = False,
+    forms: tuple[str, ...] = OF,
 ) -> SamplerTable:
+    """The table, with its rows made once: what is wrong is raised here.
+
+    Where α = 0 at the start, rows in the score are infinite but others are not: `sample` reads the table in the form
+    of its network.
+    """
     if not isinstance(schedule, Schedule):
         raise TypeError(f"schedule must be a diffusion schedule, got {type(schedule).__name__}")
-    return SamplerTable(
-        name, schedule, as_times(schedule, times, last_is_noisy), as_choice(of, "of", OF), make
-    )
+    table = SamplerTable(name, schedule, as_times(schedule, times, last_is_noisy), of, make, forms)
+    finite = schedule.alpha(table.times[0]) > 0 or of not in ("score", "epsilon") or "x0" not in forms
+    _ = (table if finite else table.reading("x0")).rows
+    return table
 
 
 def as_times(schedule: Schedule, times: Any, last_is_noisy: bool = False) -> Array:
@@ -202,29 +221,24 @@ def as_times(schedule: Schedule, times: Any, last_is_noisy: bool = False) -> Arr
     return times
 
 
-def _pairs(times: Array) -> list[tuple[Any, Any]]:
-    numbers = times.tolist()
-    return list(zip(numbers, numbers[1:]))
-
-
 def _each(schedule: Schedule, times: Array, of: str, row: Callable[[Ends], AnyRow]) -> list[AnyRow]:
-    return [row(ends_of(schedule, t, s, of)) for t, s in _pairs(times)]
+    return [row(ends) for ends in ends_of(schedule, times, of)]
 
 
 def _reverse_sde_rows(schedule: Schedule, times: Array, of: str, denoise: bool) -> list[AnyRow]:
-    pairs = _pairs(times)
-    noisy = [True] * (len(pairs) - 1) + [not denoise]
-    return [rows.reverse_sde_row(ends_of(schedule, t, s, of), noise) for (t, s), noise in zip(pairs, noisy)]
+    *all_but_last, last = ends_of(schedule, times, of)
+    return [rows.reverse_sde_row(ends, True) for ends in all_but_last] + [
+        rows.reverse_sde_row(last, not denoise)
+    ]
 
 
 def _edm_rows(
     schedule: Schedule, times: Array, of: str, churn: float, s_tmin: float, s_tmax: float, s_noise: float
 ) -> list[AnyRow]:
-    pairs = _pairs(times)
-    most = min(churn / len(pairs), np.sqrt(2.0) - 1.0)
+    steps = ends_of(schedule, times, of)
+    most = min(churn / len(steps), np.sqrt(2.0) - 1.0)
     made = []
-    for t, s in pairs:
-        ends = ends_of(schedule, t, s, of)
+    for ends in steps:
         gamma = most if s_tmin <= ends.sigma_t / ends.alpha_t <= s_tmax else 0.0
         made.append(rows.edm_row(ends, float(gamma), s_noise))
     return made
@@ -233,13 +247,14 @@ def _edm_rows(
 def _annealed_rows(
     schedule: Schedule, times: Array, of: str, step: float, n_each: int, denoise: bool
 ) -> list[AnyRow]:
-    smallest = float(schedule.sigma(times[-1]))
+    levels = [level_of(schedule, t, of) for t in times.tolist()]
     made: list[AnyRow] = []
-    for t in times.tolist():
-        alpha = step * (float(schedule.sigma(t)) / smallest) ** 2  # eq-12.28
-        made += [Row(t, t, 1.0, alpha, float(np.sqrt(2.0 * alpha)))] * n_each  # eq-1.3
+    for level in levels:
+        made += [
+            rows.langevin_row(level, step * float(level.sigma_t / levels[-1].sigma_t) ** 2)
+        ] * n_each  # eq-12.28
     if denoise:
-        made.append(Row(times[-1].item(), 0.0, 1.0, smallest**2, 0.0))  # eq-12.28
+        made.append(rows.denoising_row(levels[-1])._replace(s=0.0))  # eq-12.28
     return made
 
 

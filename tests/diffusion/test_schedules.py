@@ -209,7 +209,7 @@ def test_karras_levels():
         (lambda: VE(1.0, 0.5), ValueError, "sigma_max must be a finite number > 1"),
         (lambda: VP(2.0, 1.0), ValueError, "beta_max must be a finite number >= 2"),
         (lambda: VE(exact=1), TypeError, "exact must be True or False"),
-        (lambda: EDM().from_ratio(-1.0), ValueError, "ratio must be in"),
+        (lambda: EDM().from_ratio(-1.0), ValueError, "ratio must be > 0"),
         (lambda: VP().from_ratio(0.0), ValueError, "ratio must be > 0"),
     ],
 )
