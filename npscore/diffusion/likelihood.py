@@ -48,9 +48,9 @@ def log_likelihood(
     times = _increasing(schedule, times, isinstance(model, DiffusionScore))
     state = (x.astype(np.promote_types(x.dtype, np.float32)), np.zeros(len(x), x.dtype))
     with Progress("log_likelihood", len(times) - 1, enabled=progress) as line:
-        here = velocity_at(schedule, field_at, float(times[0]))
+        here = _velocity(schedule, field_at, float(times[0]))
         for k, (t, s) in enumerate(zip(times[:-1].tolist(), times[1:].tolist())):
-            middle, there = (velocity_at(schedule, field_at, u) for u in (0.5 * (t + s), s))
+            middle, there = (_velocity(schedule, field_at, u) for u in (0.5 * (t + s), s))
             state = _rk4((here, middle, there), state, s - t)
             here = there
             line.update(k + 1)
@@ -74,7 +74,7 @@ def _rk4(
     return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), integral + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)  # eq-14.9
 
 
-def velocity_at(schedule: Schedule, field_at: Any, t: float) -> Velocity:
+def _velocity(schedule: Schedule, field_at: Any, t: float) -> Velocity:
     """``x -> (dx/dt (n, d), its divergence (n,))`` of the probability flow at t."""
     f, half_g2, field = float(schedule.f(t)), 0.5 * float(schedule.g2(t)), field_at(t)
 

@@ -171,7 +171,7 @@ def test_each_term_is_the_kl_of_two_gaussians_at_every_row():
             want = 0.5 * ((x0 - predicted) ** 2).sum(1) / 0.2 + 0.5 * D * np.log(2 * np.pi * 0.2)
             np.testing.assert_allclose(terms.L_0, want, rtol=1e-12)
             continue
-        coef_xt, coef_x0, beta_tilde = schedule.posterior(t, s)
+        _, coef_x0, beta_tilde = schedule.posterior(t, s)
         beta = schedule.beta[t - 1]
         gap = ((coef_x0 * (x0 - predicted)) ** 2).sum(1)
         want = gap / (2 * beta) + 0.5 * D * (beta_tilde / beta - 1 - np.log(beta_tilde / beta))
