@@ -1,9 +1,8 @@
 """Diffusion in NumPy beside PyTorch and JAX: a training step, a whole fit, exact likelihoods, Heun samples.
 
 One network in EDM's form on the same numbers for all. Every peer is first checked to give npscore's result;
-then all are
-timed in turns in one run. JAX compiles outside of the time but in the fit, where compiling is inside, as it is
-for a user.
+then all are timed in turns in one run. JAX compiles outside of the time but in the fit, where compiling is
+inside, as it is for a user.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ class ElboTerms(NamedTuple):
     """−ELBO = L_T + Σ L_{t−1} + L_0 of each row, in nats; with noise averaged over, a bound on −log p(x₀).
 
     ``L_T`` (n,) is KL(q(x_T | x₀) ‖ prior), ``L_steps`` (K − 1, n) the KL of each step into s > 0, from the
-    noisiest on,
-    ``L_0`` (n,) the decoder's −log p(x₀ | x_1).
+    noisiest on, ``L_0`` (n,) the decoder's −log p(x₀ | x_1).
     """
 
     L_T: Array

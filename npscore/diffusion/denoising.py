@@ -186,15 +186,13 @@ class Denoising(Objective):
     """The mean over rows of λ(t) ½‖s(x_t, t) + ε/σ_t‖², x_t = α_t x₀ + σ_t ε, with t and ε drawn.
 
     ``weighting`` is a name in ``WEIGHTINGS`` and says which loss that is. ``times`` is the law of t:
-    ``Uniform(lo, hi)``,
-    ``LogNormal(mean, std)`` or ``LogUniform(lo, hi)`` of σ/α; by default LogNormal(−1.2, 1.2) for EDM and VE, otherwise
-    uniform from 10⁻³ t_max to t_max (1 − 10⁻³ where α is 0 at the end), or on 1 … T for Discrete. t is drawn by
-    stratified uniforms, one stratum a row, in random order. ``sigma_data`` and ``gamma`` are those of "edm"
-    and "min_snr".
+    ``Uniform(lo, hi)``, ``LogNormal(mean, std)`` or ``LogUniform(lo, hi)`` of σ/α; by default LogNormal(−1.2,
+    1.2) for EDM and VE, otherwise uniform from 10⁻³ t_max to t_max (1 − 10⁻³ where α is 0 at the end), or on 1
+    … T for Discrete. t is drawn by stratified uniforms, one stratum a row, in random order. ``sigma_data`` and
+    ``gamma`` are those of "edm" and "min_snr".
 
     The model is a ``DiffusionScore`` of the same schedule or any model whose condition starts with t. ``cond``
-    is a further
-    condition (a label), (n, c) or (c,): t is put in front of it.
+    is a further condition (a label), (n, c) or (c,): t is put in front of it.
     """
 
     smooths = True

@@ -14,8 +14,7 @@ class Discrete(Schedule):
     """DDPM's schedule of T steps with variances β₁ … β_T: α_t = ∏ √(1 − β_i), σ_t² = 1 − α_t², at t = 0, 1, …, T.
 
     Index 0 is clean data, α₀ = 1 and σ₀ = 0: t here is the index of OpenAI's code and of diffusers plus one.
-    ``beta`` is
-    (T,), each in (0, 1). Times are whole numbers. There is no f or g².
+    ``beta`` is (T,), each in (0, 1). Times are whole numbers. There is no f or g².
     Sums of log(1 − β) are formed, not products, and w over (s, t] from the sum over (s, t].
     Source: Ho, Jain and Abbeel 2020, eq. 2 and 4.
     """

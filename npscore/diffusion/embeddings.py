@@ -71,8 +71,7 @@ class Sinusoidal:
     """Sines, then cosines of (scale·t + shift) at ``dim``/2 frequencies 10000^(−k/(dim/2 − 1)), k = 0, 1, ….
 
     The default for `Discrete` is scale 1 and shift −1, since other code counts its first noisy step as 0; for
-    continuous
-    times scale 1000 and shift 0. ``dim`` is even and at least 4. Vaswani et al. 2017; Ho et al. 2020.
+    continuous times scale 1000 and shift 0. ``dim`` is even and at least 4. Vaswani et al. 2017; Ho et al. 2020.
     """
 
     dim: int

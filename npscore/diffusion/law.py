@@ -41,8 +41,7 @@ def law(table: SamplerTable, target_at: Callable[[Any], Any], mean: Any, cov: An
     """Mean and covariance of the chains after every row of a table, for Gaussian data, from N(mean, cov).
 
     ``target_at(t)`` returns the Gaussian of x_t, as ``lambda t: p.diffused(schedule.alpha(t),
-    schedule.sigma(t))`` does;
-    ``mean`` is (d,), ``cov`` (d, d). Computed in float64.
+    schedule.sigma(t))`` does; ``mean`` is (d,), ``cov`` (d, d). Computed in float64.
     Raises TypeError or ValueError for a wrong argument, and ValueError
     for ``predictor_corrector``, whose steps depend on the chains: it has no law.
     """

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from .._run.blas import one_blas_thread
 from .._run.borders import as_array, as_batch
 from .._run.progress import Progress
 from .schedules import Array, Schedule
@@ -34,11 +35,9 @@ def log_likelihood(
     with the exact divergence, no estimate; RK4 on the grid of ``times``, which increase, from the data's level to the
     prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with
     ``score`` and ``score_divergence`` (a diffused target) or ``score_and_divergence`` (a model at a label).
-    π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM;
-    a ``prior``
+    π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM; a ``prior``
     with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of
-    data with
-    that much noise.
+    data with that much noise.
 
     Raises TypeError or ValueError for a wrong argument; times end below 1 where α = 0 there (Flow, Cosine).
     Source: Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39.
@@ -47,7 +46,7 @@ def log_likelihood(
     x = as_batch(x, "x", d=getattr(model, "d", None))
     times = _increasing(schedule, times, isinstance(model, DiffusionScore))
     state = (x.astype(np.promote_types(x.dtype, np.float32)), np.zeros(len(x), x.dtype))
-    with Progress("log_likelihood", len(times) - 1, enabled=progress) as line:
+    with one_blas_thread(), Progress("log_likelihood", len(times) - 1, enabled=progress) as line:
         here = _velocity(schedule, field_at, float(times[0]))
         for k, (t, s) in enumerate(zip(times[:-1].tolist(), times[1:].tolist())):
             middle, there = (_velocity(schedule, field_at, u) for u in (0.5 * (t + s), s))

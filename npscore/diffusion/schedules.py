@@ -1,14 +1,14 @@
 """Noise schedules in continuous time: x_t = α_t x₀ + σ_t ε, and everything that follows from α_t and σ_t.
 
 A schedule is the pair (α_t, σ_t), t growing with the noise. From it follow the drift f = (log α)′ and the
-squared diffusion
-g² = (σ²)′ − 2 f σ² of dx = f x dt + g dW, the transition from a cleaner time s to a noisier time t,
+squared diffusion g² = (σ²)′ − 2 f σ² of dx = f x dt + g dW, the transition from a cleaner time s to a noisier
+time t,
 
     x_t | x_s ~ N(r x_s, w I),   r = α_t/α_s,   w = σ_t² − r² σ_s²,
 
 and the posterior of x_s given x_t and x₀. Each w is written so that nothing cancels: by subtraction it loses
-eight digits
-of float32 between neighbouring steps. Every function takes numbers or arrays of t, and complex t, for the complex step.
+eight digits of float32 between neighbouring steps. Every function takes numbers or arrays of t, and complex t,
+for the complex step.
 """
 
 from __future__ import annotations
@@ -281,8 +281,7 @@ class VE(Schedule):
     0 at t = 0.
 
     Without ``exact`` the density at t = 0 is the data's blurred by σ_min, as Song et al. 2021, eq. 30, have
-    it; f and g²
-    are the same.
+    it; f and g² are the same.
     """
 
     sigma_min: float = 0.01

@@ -24,10 +24,8 @@ class DiffusionScore(ScaledScore):
     is EDM's, the standard deviation of the data.
 
     It is a score model: its condition is t, a number or (n,), or with a label of c columns (n, 1 + c), t
-    first. θ is the
-    network's. ``at(t)`` is a plain model, which samplers and tests of targets take; ``output(x, t, form)``
-    reads any form
-    off the network.
+    first. θ is the network's. ``at(t)`` is a plain model, which samplers and tests of targets take; ``output(x,
+    t, form)`` reads any form off the network.
 
     Raises TypeError or ValueError for a wrong argument, for σ_t = 0 (there is no score of points), and for α_t = 0 in a
     form whose score does not depend on F there (x0, v, flow, edm).

@@ -33,9 +33,9 @@ class ScoreModel(ABC):
 
     ``theta`` is (p,): the arrays of ``parts``, each in row-major order, one after the other; ``unravel`` names the
     parts of any vector of that layout. ``d`` is the dimension of x and of s, ``dtype`` the floating type of
-    the parameters. ``condition`` is c where every method
-    takes ``cond``, (n, c) or (c,) shared by all rows: an input beside x that the Jacobian does not see (a noise level,
-    a time, a label), cast to the type that x and the parameters have; it is 0 where cond must be None.
+    the parameters. ``condition`` is c where every method takes ``cond``, (n, c) or (c,) shared by all rows: an
+    input beside x that the Jacobian does not see (a noise level, a time, a label), cast to the type that x and
+    the parameters have; it is 0 where cond must be None.
     """
 
     #: Attributes that a subclass's ``_set_theta`` makes of views of θ: they are made again, never pickled.
