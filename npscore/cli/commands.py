@@ -33,6 +33,13 @@ FLAGS = {
 }
 
 
+#: What else in a library's message has other words on the command line.
+WORDS = {
+    "must be None unless objective is": "must be left out unless --objective is",
+    "unless resume=True": "unless there is --resume",
+}
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns the exit code."""
     try:
@@ -128,7 +135,7 @@ def _fit(options: Any) -> int:
 
 
 def _sample(options: Any) -> int:
-    from ..datasets import read_csv, write_csv
+    from ..datasets import write_csv
     from ..density.table import sample_table
     from ..plots import picture_format, sample_figure, save_figure
     from ..storage import load
@@ -137,7 +144,7 @@ def _sample(options: Any) -> int:
     if options.plot:
         picture_format(options.plot)
     stored = load(options.model)
-    start = None if options.start is None else read_csv(options.start, columns=_columns(stored))
+    start = None if options.start is None else _read_own_columns(options.start, stored)
     table, run = sample_table(
         stored, options.n, start=start, step=options.step, n_steps=options.n_steps, rng=options.seed
     )
@@ -150,13 +157,13 @@ def _sample(options: Any) -> int:
 
 
 def _score(options: Any) -> int:
-    from ..datasets import read_csv, write_csv
+    from ..datasets import write_csv
     from ..density.table import score_table
     from ..storage import load
 
     check_outputs([options.model, options.data], out=options.out)
     stored = load(options.model)
-    scores = score_table(stored, read_csv(options.data, columns=_columns(stored)))
+    scores = score_table(stored, _read_own_columns(options.data, stored))
     if options.out:
         write_csv(options.out, scores)
         _say(f"wrote {len(scores.values)} scores to {options.out}")
@@ -201,12 +208,26 @@ def _one_line(error: Any) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split()) or type(error).__name__
+    for python, here in WORDS.items():
+        text = text.replace(python, here)
     return re.sub(r"^(\w+)(?=(\[\d+\])? must )", lambda name: FLAGS.get(name[0], name[0]), text)
 
 
-def _columns(stored: Any) -> Optional[Sequence[str]]:
-    """The columns to read for a stored model: its own, by name, where it has names."""
-    return None if stored.standardisation is None else stored.standardisation.columns
+def _read_own_columns(path: str, stored: Any) -> Any:
+    """The columns of a file that a stored model has, by name where it has names."""
+    from ..datasets import read_csv
+
+    if stored.standardisation is None:
+        return read_csv(path)
+    columns = stored.standardisation.columns
+    try:
+        return read_csv(path, columns=columns)
+    except ValueError as error:
+        _, says_which, rest = str(error).partition("columns must be among ")
+        if not says_which:
+            raise
+        has = rest.split(" or a position", 1)[0]
+        raise ValueError(f"{path} must have the model's columns {', '.join(columns)}, got {has}") from None
 
 
 def _names(text: Optional[str]) -> Optional[list[str]]:

@@ -56,7 +56,9 @@ def run_demo(
     finds through ``say``, a line at a time. Ctrl-C ends it with nothing written: KeyboardInterrupt.
     """
     rng, steps, n_samples = as_rng(seed), as_count(steps, "steps"), as_count(n_samples, "n", minimum=2)
-    os.makedirs(as_path(out, "out"), exist_ok=True)
+    if os.path.exists(as_path(out, "out")) and not os.path.isdir(out):
+        raise ValueError(f"--out must be a folder, new or there already, got the file {os.fspath(out)!r}")
+    os.makedirs(out, exist_ok=True)
     identities = _show_theorem(say)
     fitted, comparison = _fit_old_faithful(rng, steps, say, progress)
     samples, distances, n_diverged = _sample(fitted, n_samples, rng, say, progress)

@@ -238,3 +238,25 @@ def test_a_discrete_column_is_named(tmp_path, capsys):
     write_csv(tmp_path / "d.csv", Table(("yes", "size"), x))
     assert fit(tmp_path / "d.csv", tmp_path / "m.npz") == 0
     assert "'yes'" in capsys.readouterr().err
+
+
+def test_messages_are_in_the_words_of_the_command_line(data, tmp_path, capsys):
+    model, other = tmp_path / "m.npz", tmp_path / "other.csv"
+    assert fit(data, model) == 0
+    other.write_text("p,q\n1,2\n3,4\n")
+    for arguments, said in (
+        (("score", model, other), f"{other} must have the model's columns "),
+        (
+            ("fit", data, "--out", tmp_path / "n.npz", "--sigma", 0.1),
+            "--sigma must be left out unless --objective is",
+        ),
+        (
+            ("fit", data, "--out", tmp_path / "n.npz", "--checkpoint", model),
+            "--checkpoint must be a new file unless there is --resume",
+        ),
+        (("demo", "--out", other), "--out must be a folder, new or there already, got the file"),
+    ):
+        capsys.readouterr()
+        assert run(*arguments) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith(f"npscore: {said}"), line
