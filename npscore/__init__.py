@@ -20,7 +20,17 @@ from .fitting import FitResult, History, NonFiniteLossError, fit
 from .fitting.sharded import sharded
 from .models import MLP, LinearScore, ScoreModel
 from .objectives import LossGrad, dsm, esm, ism, ssm, ssm_vr
-from .samplers import gradient_ascent, langevin, langevin_step
+from .samplers import (
+    gradient_ascent,
+    hmc,
+    hmc_step,
+    kinetic,
+    kinetic_step,
+    langevin,
+    langevin_step,
+    mala,
+    mala_step,
+)
 from .storage import StoredModel, load, save
 
 __all__ = [
@@ -43,10 +53,16 @@ __all__ = [
     "esm",
     "fit",
     "gradient_ascent",
+    "hmc",
+    "hmc_step",
     "ism",
+    "kinetic",
+    "kinetic_step",
     "langevin",
     "langevin_step",
     "load",
+    "mala",
+    "mala_step",
     "objectives",
     "samplers",
     "save",

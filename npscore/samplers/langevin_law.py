@@ -52,11 +52,11 @@ def langevin_law(mean: Any, cov: Any, mean0: Any, cov0: Any, step: float, n_step
 
     Raises TypeError or ValueError for a wrong argument.
     """
-    eigenvalues, u = _spectrum(cov)  # (d,), (d, d)
+    eigenvalues, u = spectrum(cov)  # (d,), (d, d)
     d = len(eigenvalues)
     mean = as_float64(as_shaped(mean, "mean", (d,)), "mean")
     mean0 = as_float64(as_shaped(mean0, "mean0", (d,)), "mean0")
-    cov0 = _as_semidefinite(cov0, "cov0", d)
+    cov0 = as_semidefinite(cov0, "cov0", d)
     step, n_steps = as_positive(step, "step"), as_count(n_steps, "n_steps", minimum=0)
     if n_steps == 0:
         return LangevinLaw(mean0.copy(), 0.5 * cov0 + 0.5 * cov0.T)
@@ -82,7 +82,7 @@ def stationary_covariance(cov: Any, step: float) -> Array:
     Raises ValueError where step ≥ 2 λ_min(Σ): the chain is then unstable (eq-1.7). TypeError or ValueError
     for a wrong argument.
     """
-    (eigenvalues, u), step = _spectrum(cov), as_positive(step, "step")  # (d,), (d, d)
+    (eigenvalues, u), step = spectrum(cov), as_positive(step, "step")  # (d,), (d, d)
     if step / 2.0 >= eigenvalues[0]:  # eq-1.7
         raise ValueError(f"step must be < {_limit(eigenvalues)}, got {step}")
     with np.errstate(over="ignore", under="ignore"):
@@ -120,7 +120,7 @@ def _why_not_finite(step: float, n_steps: int, eigenvalues: Array) -> str:
     return "mean, mean0, cov and cov0 must be small enough for the law to be finite, got one beyond 1.8e308"
 
 
-def _spectrum(cov: Any) -> tuple[Array, Array]:
+def spectrum(cov: Any) -> tuple[Array, Array]:
     """Eigenvalues (d,), ascending, and eigenvectors (d, d) of a positive definite covariance, in float64."""
     eigenvalues, u = np.linalg.eigh(as_float64(as_covariance(cov, "cov")[0], "cov"))
     if not eigenvalues[0] > 0:  # so near to singular that rounding decides
@@ -128,7 +128,7 @@ def _spectrum(cov: Any) -> tuple[Array, Array]:
     return eigenvalues, u
 
 
-def _as_semidefinite(value: Any, name: str, d: int) -> Array:
+def as_semidefinite(value: Any, name: str, d: int) -> Array:
     """A symmetric positive semidefinite (d, d) matrix, up to rounding."""
     matrix = as_float64(as_shaped(value, name, (d, d)), name)
     exponent = exponents(matrix)

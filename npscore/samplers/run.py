@@ -251,6 +251,7 @@ def evaluator(
     sees a private copy, which it may write to, under the floating-point settings in force where this was called.
     """
     inner, shape, settings = past_border(function, x.shape[1]), shape or x.shape, np.geterr()
+    allow_complex = x.dtype.kind == "c"
     ours = inner is not None and type(function.__self__).__module__.startswith("npscore.")
     copy = None if ours else np.empty_like(x)
 
@@ -263,6 +264,7 @@ def evaluator(
                 values = function(copy)
         if type(values) is np.ndarray and values.dtype == x.dtype and values.shape == shape:
             return values
-        return as_shaped(values, name, shape, finite=False).astype(x.dtype, copy=False)
+        values = as_shaped(values, name, shape, allow_complex=allow_complex, finite=False)
+        return values.astype(x.dtype, copy=False)
 
     return evaluate

@@ -48,6 +48,7 @@ class Target(ABC):
     def d(self) -> int:
         """The dimension."""
 
+    @unchecked_twin("unchecked_log_prob")
     def log_prob(self, x: Any) -> Array:
         """log p(x), normalised, shape ``(n,)``; −inf where p is 0 or log p is below the float range."""
         return self._evaluate(self._log_prob, x)
@@ -74,6 +75,10 @@ class Target(ABC):
         ``order`` ≥ 2 is the number of nodes per dimension and per smooth piece of the density. ValueError
         where the grid would exceed `quadrature.MAX_NODES`.
         """
+
+    def unchecked_log_prob(self, x: Array) -> Array:
+        """`log_prob` of a clean ``(n, d)`` batch, under the rules of `unchecked_score`."""
+        return self._in_working_type(self._log_prob, x)
 
     def unchecked_score(self, x: Array) -> Array:
         """`score` of a clean ``(n, d)`` batch: nothing is checked, no row is evaluated a second time, and overflow
