@@ -30,6 +30,19 @@ CALLS = {
         samplers.langevin_law,
         {"mean": ZEROS, "cov": EYE, "mean0": ZEROS, "cov0": EYE, "step": 0.1, "n_steps": 3},
     ),
+    "kinetic_law": (
+        samplers.kinetic_law,
+        {
+            "mean": ZEROS,
+            "cov": EYE,
+            "mean0": np.ones(6),
+            "cov0": np.eye(6),
+            "step": 0.1,
+            "friction": 1.0,
+            "n_steps": 3,
+            "scheme": "BAOAB",
+        },
+    ),
     "stationary_covariance": (samplers.stationary_covariance, {"cov": EYE, "step": 0.1}),
     "complex_step_gradient": (
         checks.complex_step_gradient,

@@ -157,6 +157,28 @@ def test_langevin_is_biased_as_the_exact_curve_says():
     assert shown["largest_z_if_unbiased"] > 100
 
 
+def test_every_wrong_ratio_has_a_covariance_of_its_own():
+    shown = numbers("which_bug")
+    a, n = np.array(shown["alpha"]), shown["chains"]
+    precisions = {
+        "none": 1 + 0 * a,
+        "always accepts (Langevin)": 1 - a / 2,
+        "whole ratio inverted": 1 - a,
+        "twice drift and variance in q": 1 + a / 2,
+        "no q terms": 2 - a / 2,
+        "q ratio inverted": 3 - a,
+        "score's sign flipped in q": 3 + 0 * a,
+    }
+    assert shown["measured"].keys() == precisions.keys()
+    z = {
+        name: (shown["measured"][name] * p - 1) / np.sqrt(2 / n) for name, p in precisions.items()
+    }  # eq-16.9
+    assert np.abs(list(z.values())).max() < 4 and (np.array(list(z.values())) ** 2).mean() < 1.6
+    for name, measured in shown["measured"].items():  # and none lies on another's curve
+        others = [(measured * p - 1) / np.sqrt(2 / n) for other, p in precisions.items() if other != name]
+        assert np.abs(others).max(axis=1).min() > 5
+
+
 def test_probe_variances_are_the_closed_forms_over_m():
     shown = numbers("probe_variance")
     for name in ("SSM-VR (Hutchinson's trace)", "SSM"):

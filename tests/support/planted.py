@@ -26,6 +26,8 @@ WORDS = "samplers/test_langevin_noise.py::test_float32_numbers_have_the_radius_a
 NORMAL = "samplers/test_langevin_noise.py::test_float32_numbers_are_normal_and_independent[0]"
 CHAINS = "samplers/test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
 TEXT = "test_derivations.py::test_every_block_runs"
+RATIO = "samplers/test_metropolis.py::"
+KINETIC = "samplers/test_kinetic.py::"
 THEOREM = "objectives/test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
 
 
@@ -250,6 +252,69 @@ MISTAKES = [
          "samplers/test_langevin_law.py::test_the_stationary_covariance_is_the_fixed_point_and_the_limit"),
         ("1 - a/lambda formed first", "np.log1p(np.where(a > 1.0, a - 2.0, -a))", "np.log(np.abs(1.0 - a))",
          "samplers/test_langevin_law.py::test_a_million_million_million_steps_are_the_diffusion_at_time_one"),
+    ),
+    *_table(
+        "samplers/metropolis.py",
+        ("no first half kick", "p = p + 0.5 * h * s  # eq-16.4", "p = p + 0 * h * s  # eq-16.4",
+         f"{RATIO}test_leapfrogs_run_back_when_the_momenta_are_turned_round[mixture]",
+         f"{RATIO}test_hmc_is_its_leapfrogs_one_by_one[1-mixture]"),
+        ("no last half kick", "else 0.5 * h) * s", "else 0.0 * h) * s",
+         f"{RATIO}test_mala_has_detailed_balance_between_any_two_states[0.05-mixture]"),
+        ("whole kicks at both ends", "else 0.5 * h) * s", "else h) * s",
+         f"{RATIO}test_on_a_gaussian_leapfrogs_conserve_their_shadow_energy[0.1]"),
+        ("drifts of half the length", "x = x + h * p", "x = x + 0.5 * h * p",
+         f"{RATIO}test_mala_is_hmc_with_one_leapfrog_and_proposes_the_langevin_step[mixture]"),
+        ("kicks of half a step", "(h if k < n_steps - 1", "(0.5 * h if k < n_steps - 1",
+         f"{RATIO}test_hmc_is_its_leapfrogs_one_by_one[5-mixture]"),
+        ("no kinetic terms", "+ 0.5 * ((z - p)", "+ 0.0 * ((z - p)",
+         f"{RATIO}test_on_a_gaussian_the_log_ratio_of_mala_is_a_quarter_alpha_times_the_change_of_the_squared_score[0.4]",
+         "samplers/test_which_bug.py::test_npscore_makes_none_of_them"),
+        ("the kinetic terms' sign", "+ 0.5 * ((z - p)", "- 0.5 * ((z - p)",
+         f"{RATIO}test_on_a_gaussian_the_log_ratio_of_mala_is_a_quarter_alpha_times_the_change_of_the_squared_score[0.4]",
+         "samplers/test_which_bug.py::test_npscore_makes_none_of_them"),
+        ("every proposal taken", "np.log(u) < log_ratio.real", "np.log(u) < log_ratio.real + 1e9",
+         "samplers/test_metropolis_runs.py::test_chains_that_start_with_the_right_law_keep_it_where_langevin_does_not[mala]",
+         f"{RATIO}test_a_proposal_is_taken_where_log_u_is_below_the_log_ratio"),
+        ("a ratio that is no number is taken", "= -np.inf\n    accepted", "= np.inf\n    accepted",
+         f"{RATIO}test_beyond_an_edge_a_proposal_is_rejected"),
+        ("the proposal's score kept after a rejection", "np.where(moves, s, here.score)", "s",
+         f"{RATIO}test_what_is_known_at_the_new_state_is_what_the_next_step_needs"),
+        ("h = sqrt(alpha)", "math.sqrt(2.0) * math.sqrt(alpha)", "math.sqrt(alpha)",
+         f"{RATIO}test_mala_is_hmc_with_one_leapfrog_and_proposes_the_langevin_step[Gaussian]"),
+        ("paths that left the floats shown to the score", "np.where(lost[:, None], x, y)", "y",
+         f"{RATIO}test_a_path_that_leaves_the_floats_is_rejected_and_no_function_sees_it"),
+    ),
+    *_table(
+        "samplers/hmc.py",
+        ("log p at the start kept for ever", "x[...], log_p[...], s[...] = moved.x, *moved.here",
+         "x[...], s[...] = moved.x, moved.here.score",
+         "samplers/test_metropolis_runs.py::test_a_metropolis_run_is_the_iterated_step_bit_for_bit[float64-a function]"),
+    ),
+    *_table(
+        "samplers/kinetic.py",
+        ("noise of variance 1 - c", "np.sqrt(-np.expm1(-2 * turn))", "np.sqrt(-np.expm1(-turn))",
+         f"{KINETIC}test_a_step_is_its_letters_in_turn[0.7-BAOAB]"),
+        ("a letter that occurs twice takes its time twice", "/ real(scheme.count(name))", "/ real(1)",
+         f"{KINETIC}test_a_step_is_its_letters_in_turn[0.7-BAOAB]"),
+        ("the score of the step before", "x + letter.factor * p, None", "x + letter.factor * p, s",
+         f"{KINETIC}test_a_step_is_its_letters_in_turn[0.7-BAOAB]"),
+        ("a score kept though x has moved", 'self.scheme.rfind("B") > self.scheme.rfind("A")', "True",
+         "samplers/test_metropolis_runs.py::test_a_kinetic_run_is_the_iterated_step_bit_for_bit[float64-BAOA-a function]"),
+        ("momenta beyond floats go unseen", "x[~np.isfinite(p).all(axis=1)] = np.nan", "pass",
+         "samplers/test_metropolis_runs.py::test_kinetic_chains_that_diverge_are_nan_from_there_and_the_others_go_on"),
+    ),
+    *_table(
+        "samplers/kinetic_law.py",
+        ("maps in the wrong order", "second.D + second.D @ first.D", "second.D + first.D @ second.D",
+         f"{KINETIC}test_the_law_is_that_of_the_step_itself_iterated[0.9-1.0-BAOAB]"),
+        ("noise that the next letters leave alone", "moved @ second.D.swapaxes(1, 2) + second.Q", "second.Q",
+         f"{KINETIC}test_what_the_schemes_settle_to_is_known_in_closed_form[1.0-0.7-1.0]"),
+    ),
+    *_table(
+        "samplers/tuning.py",
+        ("the last step for the average", "math.exp(search.average)]", "math.exp(search.log_h)]", f"{TEXT}[16-metropolis]"),
+        ("no root of t", "math.sqrt(t) / GAMMA", "t / GAMMA",
+         "samplers/test_tuning.py::test_dual_averaging_is_the_published_recursion"),
     ),
     *_table(
         "samplers/gradient_ascent.py",
