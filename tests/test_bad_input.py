@@ -76,7 +76,6 @@ BATCH_ARGUMENTS = {
     "mala_step": ("z", lambda z: ns.mala_step(GAUSSIAN.log_prob, GAUSSIAN.score, X, 0.1, z, ONES)),
     "mala": ("x0", lambda x0: ns.mala(GAUSSIAN.log_prob, GAUSSIAN.score, x0, 0.1, 2, rng=0)),
     "kinetic_step": ("p", lambda p: ns.kinetic_step(GAUSSIAN.score, X, p, 0.1, 1.0, X[None])),
-    "kinetic, momenta": ("p0", lambda p0: ns.kinetic(GAUSSIAN.score, X, 0.1, 1.0, 2, p0=p0, rng=0)),
     "gradient_ascent": ("x0", lambda x0: ns.gradient_ascent(GAUSSIAN.score, x0, 0.1, 2)),
     "fit": ("x", lambda x: ns.fit(MODEL, x, steps=1, rng=0)),
     "fit, validation": ("validation", lambda x: ns.fit(MODEL, X, validation=x, steps=1, rng=0)),
@@ -98,6 +97,7 @@ def message_of(call, *arguments, error, **named):
 #: Where such a value is no mistake, or another argument's: any d starts a chain, and validation may be a fraction.
 NOT_THERE = {
     ("langevin", "another d"),
+    ("mala", "another d"),
     ("gradient_ascent", "another d"),
     ("fit, validation", "a number"),
     ("fit, validation", "None"),

@@ -94,7 +94,7 @@ def names_an_argument(message, good):
 @pytest.mark.parametrize("name, argument", ARGUMENTS)
 def test_an_extreme_argument_gives_a_finite_result_or_one_error_that_names_it(name, argument):
     function, good = CALLS[name]
-    arrays = {} if argument in ("f", "columns", "rng", "unbiased") else variants(good[argument])
+    arrays = {} if argument in ("f", "columns", "rng", "unbiased", "scheme") else variants(good[argument])
     for kind, value in {**ODD, **arrays}.items():
         if argument == "f" and kind == "a type":  # it can be called: what it raises is its own
             continue

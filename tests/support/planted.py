@@ -27,6 +27,7 @@ NORMAL = "samplers/test_langevin_noise.py::test_float32_numbers_are_normal_and_i
 CHAINS = "samplers/test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
 TEXT = "test_derivations.py::test_every_block_runs"
 RATIO = "samplers/test_metropolis.py::"
+RUNS = "samplers/test_metropolis_runs.py::"
 KINETIC = "samplers/test_kinetic.py::"
 THEOREM = "objectives/test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
 
@@ -273,7 +274,7 @@ MISTAKES = [
          f"{RATIO}test_on_a_gaussian_the_log_ratio_of_mala_is_a_quarter_alpha_times_the_change_of_the_squared_score[0.4]",
          "samplers/test_which_bug.py::test_npscore_makes_none_of_them"),
         ("every proposal taken", "np.log(u) < log_ratio.real", "np.log(u) < log_ratio.real + 1e9",
-         "samplers/test_metropolis_runs.py::test_chains_that_start_with_the_right_law_keep_it_where_langevin_does_not[mala]",
+         f"{RUNS}test_chains_that_start_with_the_right_law_keep_it_where_langevin_does_not[mala]",
          f"{RATIO}test_a_proposal_is_taken_where_log_u_is_below_the_log_ratio"),
         ("a ratio that is no number is taken", "= -np.inf\n    accepted", "= np.inf\n    accepted",
          f"{RATIO}test_beyond_an_edge_a_proposal_is_rejected"),
@@ -288,7 +289,7 @@ MISTAKES = [
         "samplers/hmc.py",
         ("log p at the start kept for ever", "x[...], log_p[...], s[...] = moved.x, *moved.here",
          "x[...], s[...] = moved.x, moved.here.score",
-         "samplers/test_metropolis_runs.py::test_a_metropolis_run_is_the_iterated_step_bit_for_bit[float64-a function]"),
+         f"{RUNS}test_a_metropolis_run_is_the_iterated_step_bit_for_bit[float64-a function]"),
     ),
     *_table(
         "samplers/kinetic.py",
@@ -299,20 +300,21 @@ MISTAKES = [
         ("the score of the step before", "x + letter.factor * p, None", "x + letter.factor * p, s",
          f"{KINETIC}test_a_step_is_its_letters_in_turn[0.7-BAOAB]"),
         ("a score kept though x has moved", 'self.scheme.rfind("B") > self.scheme.rfind("A")', "True",
-         "samplers/test_metropolis_runs.py::test_a_kinetic_run_is_the_iterated_step_bit_for_bit[float64-BAOA-a function]"),
+         f"{RUNS}test_a_kinetic_run_is_the_iterated_step_bit_for_bit[float64-BAOA-a function]"),
         ("momenta beyond floats go unseen", "x[~np.isfinite(p).all(axis=1)] = np.nan", "pass",
-         "samplers/test_metropolis_runs.py::test_kinetic_chains_that_diverge_are_nan_from_there_and_the_others_go_on"),
+         f"{RUNS}test_kinetic_chains_that_diverge_are_nan_from_there_and_the_others_go_on"),
     ),
     *_table(
         "samplers/kinetic_law.py",
         ("maps in the wrong order", "second.D + second.D @ first.D", "second.D + first.D @ second.D",
-         f"{KINETIC}test_the_law_is_that_of_the_step_itself_iterated[0.9-1.0-BAOAB]"),
+         f"{KINETIC}test_the_law_is_that_of_the_step_itself_iterated[0.9-1.0-BAOA]"),
         ("noise that the next letters leave alone", "moved @ second.D.swapaxes(1, 2) + second.Q", "second.Q",
          f"{KINETIC}test_what_the_schemes_settle_to_is_known_in_closed_form[1.0-0.7-1.0]"),
     ),
     *_table(
         "samplers/tuning.py",
-        ("the last step for the average", "math.exp(search.average)]", "math.exp(search.log_h)]", f"{TEXT}[16-metropolis]"),
+        ("the last step for the average", "math.exp(search.average)]", "math.exp(search.log_h)]",
+         f"{TEXT}[16-metropolis]"),
         ("no root of t", "math.sqrt(t) / GAMMA", "t / GAMMA",
          "samplers/test_tuning.py::test_dual_averaging_is_the_published_recursion"),
     ),
