@@ -47,10 +47,11 @@ def odd(g: Array, z: Array) -> Array:
 
 def reflect(g: Array, z: Array) -> Array:
     """The f with f(z) + f(−z) = 1 that is ``g``, a function of fold(z), where Re z < 0; keeps all digits of g."""
-    if z.dtype.kind != "c":
-        return np.where(np.signbit(z), g, 1.0 - g)
-    sign = np.copysign(1.0, z.real)
-    return (0.5 + 0.5 * sign) - sign * g
+    sign = np.copysign(z.real.dtype.type(1.0), z.real)
+    signed = sign * g
+    sign += 1.0
+    sign *= 0.5  # 1 where Re z > 0, else 0
+    return sign - signed
 
 
 def clamp(z: Array, limit: float) -> Array:
