@@ -22,7 +22,7 @@ _limiter: Any = None  # what takes the limit back, while any is open
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """One thread in BLAS while this is open, so that its threads and ours do not fight; needs threadpoolctl.
+    """One thread in BLAS while this is open, so that its threads and ours do not compete; needs threadpoolctl.
 
     The limit holds for the whole process: the first to open it sets it, the last to close it takes it back. A
     child made by ``os.fork`` meanwhile keeps the one thread until a limit of its own closes. Without threadpoolctl
@@ -48,7 +48,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _take_control() -> None:
-    """From threadpoolctl 3.8 on, only the thread that set OpenBLAS's limit first is heard until it lets go: make it."""
+    """Let this thread set OpenBLAS's limit: from threadpoolctl 3.8 on only the first thread to set it may change it."""
     openblas = getattr(threadpoolctl, "OpenBLASController", None)
     if hasattr(openblas, "clear_controlling_thread"):
         openblas.clear_controlling_thread(force=True)

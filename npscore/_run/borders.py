@@ -20,7 +20,7 @@ from .pictures import _show, digits_of, picture, shortened
 
 Array = np.ndarray
 MOST = 2**63 - 1
-NOT_NUMBERS = (bool, np.bool_, np.timedelta64)  # numbers to Python or NumPy, but not to a user who means one
+NOT_NUMBERS = (bool, np.bool_, np.timedelta64)  # numbers to Python or NumPy, but never meant as one
 WARNS_OF_RAGGED = tuple(map(int, np.__version__.split(".")[:2])) < (1, 24)
 
 
@@ -249,8 +249,8 @@ def _asarray(value: Any) -> Array:
 def _is_ragged(value: Any) -> bool:
     """Whether sequences are left among the entries of the deepest array that ``value`` makes.
 
-    Where NumPy only warns of it, the warning is no way to tell: filters belong to the whole process, and turning one
-    into an error for a moment loses those that other threads set meanwhile.
+    Where NumPy only warns of it, the warning cannot be used: filters belong to the whole process, and turning one into
+    an error for a moment loses those that other threads set meanwhile.
     """
     entries = np.array(value, dtype=object).flat
     return any(isinstance(entry, (list, tuple, range)) or getattr(entry, "shape", ()) for entry in entries)

@@ -1,4 +1,4 @@
-"""Files that a living process holds: told by a lock on the open file, which ends with the process.
+"""Files that a living process holds: recognised by a lock on the open file, which ends with the process.
 
 A process id in a name would not do: another machine that shares the folder has other processes, and ids come again.
 The lock is flock's, released whenever and however its holder ends. Where the system or the file system has none

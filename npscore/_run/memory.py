@@ -1,4 +1,4 @@
-"""How the C library keeps freed memory: what a small gradient step spends a third to a half of its time on."""
+"""How much freed memory the C library keeps: arrays of a gradient step need not be asked of the kernel anew."""
 
 import contextlib
 import functools
@@ -11,11 +11,12 @@ import numpy as np
 def keep_freed_memory() -> None:
     """Let the C library keep up to 64 MB of freed memory; once in a process, from the first gradient on.
 
-    glibc hands arrays beyond 128 kB straight to the kernel and gives free memory at the heap's end back, so that
-    a step made of such arrays faults every page in again each time. Both limits rise by themselves once a larger
-    block is freed, up to 32 MB (``mallopt(3)``, M_MMAP_THRESHOLD, the dynamic threshold): so one is, untouched,
-    which takes no memory. Without effect elsewhere, or where the environment sets those limits. The environment
-    variable ``NPSCORE_KEEP_MEMORY=0`` leaves the limits as they are.
+    glibc asks the kernel for every array beyond 128 kB, and gives free memory at the end of the heap back to it, so
+    that a step made of such arrays causes a page fault for each of their pages every time. Both limits rise when a
+    larger block is freed, up to 32 MB (``mallopt(3)``, M_MMAP_THRESHOLD, the dynamic threshold). So a block of 31 MB
+    is allocated and freed here; it is never written to, and takes no memory. This has no effect with other C
+    libraries, or where the environment sets those limits; the environment variable ``NPSCORE_KEEP_MEMORY=0`` leaves
+    them as they are.
     """
     if os.environ.get("NPSCORE_KEEP_MEMORY") != "0":
         with contextlib.suppress(MemoryError):

@@ -50,8 +50,8 @@ def read_npz(path: PathLike, format: str, version: int) -> tuple[dict[str, Any],
     """The header and the arrays, read-only, of a file written by ``write_npz``.
 
     The members are ``header.npy`` and one ``NAME.npy`` for each array that the header lists, no other. Nothing is
-    allocated that the file itself is not as long as. Raises FileFormatError for anything else, FileNotFoundError
-    and its kin where there is no readable file.
+    allocated that is larger than the file itself. Raises FileFormatError for anything else, OSError
+    where there is no readable file.
     """
     name = as_path(path)
     try:
@@ -78,7 +78,7 @@ def read_npz(path: PathLike, format: str, version: int) -> tuple[dict[str, Any],
 
 
 def check_depth(value: Any, deepest: int = DEEPEST) -> None:
-    """ValueError where lists and mappings stand deeper than that in one another: further than readers can recurse."""
+    """ValueError where lists and mappings are nested deeper than that: readers of JSON recurse only so far."""
     level = [value]
     for _ in range(deepest + 1):
         level = [item for outer in level if isinstance(outer, (list, tuple, dict)) for item in _items(outer)]

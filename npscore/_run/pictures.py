@@ -21,7 +21,7 @@ def picture(value: Any) -> str:
     """At most 80 characters of a value's repr, on one line, however large it is and whatever its repr does."""
     try:
         text = re.sub(r"\s*\n\s*", " ", PICTURE.repr(value))
-    except Exception as error:  # an int of more digits than Python prints, or an object of its own mind
+    except Exception as error:  # an int of more digits than Python prints, or an object whose repr fails
         text = f"without a repr ({type(error).__name__})"
     return shortened(text)
 

@@ -7,7 +7,7 @@ their work, and those not asked for are never computed. With a = |z|, the forms 
 that decay, e = exp(−a) and its like; a comment gives the derivation where the code is not the textbook line.
 
 All are analytic on the real line and are continued from it for complex z (with `special.fold` for |z|), so
-that a complex step through φ⁽ᵏ⁾ gives φ⁽ᵏ⁺¹⁾. ReLU and its kin are refused: see `get`.
+that a complex step through φ⁽ᵏ⁾ gives φ⁽ᵏ⁺¹⁾. ReLU and the like are refused: see `get`.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Activation:
     """A named smooth activation φ, elementwise; equal and hashable by name and parameters.
 
     ``params`` holds (name, value) pairs, ``(("beta", 2.0),)`` for softplus and ``()`` for the others. Arrays may
-    have any shape; float32, float64, longdouble and their complex kin keep their type, integers become
+    have any shape; float32, float64, longdouble and their complex counterparts keep their type, integers become
     float64, and every array that comes back is new. Use `get` or `softplus` to make one.
     """
 
@@ -208,7 +208,7 @@ class Activation:
         return tuple(derivative.reshape(z.shape) for derivative in self.unchecked_jet(z.reshape(-1), order))
 
     def unchecked_jet(self, z: Array, order: int) -> tuple[Array, ...]:
-        """`jet` of a clean (…, h) array, a block at a time where it is large: twice as fast on 16 MB of it."""
+        """`jet` of a clean (…, h) array, a block at a time where it is large, so that temporaries stay in the cache."""
         with np.errstate(under="ignore"):  # a tail that ends in 0 is the right answer
             if z.size <= _BLOCK:
                 return tuple(islice(self._kernel(z), order + 1))
@@ -221,7 +221,7 @@ class Activation:
             return tuple(derivative.reshape(z.shape) for derivative in jet)
 
     def overwrite(self, z: Array) -> Array:
-        """φ of a clean (…, h) array that nobody needs any more, in its memory."""
+        """φ of a clean (…, h) array that is not needed any more, in its memory."""
         flat = z.reshape(-1)
         with np.errstate(under="ignore"):
             if self.name in _UFUNCS:
@@ -257,7 +257,7 @@ def softplus(beta: float = 1.0) -> Activation:
 def get(activation: Union[str, Activation]) -> Activation:
     """The activation of this name ("tanh"), spec ("softplus(beta=2)") or kind (an `Activation`, as it is).
 
-    ReLU and its kin raise a ValueError that says what each breaks: where φ′ jumps, ŝ is not differentiable, the
+    ReLU and the like raise a ValueError that says what each breaks: where φ′ jumps, ŝ is not differentiable, the
     trace term is undefined on the kinks and its gradient, which is made of φ″, misses every jump. Anything
     else unknown raises a ValueError that lists `NAMES`; what is no text or Activation, a TypeError.
     """

@@ -1,4 +1,4 @@
-"""Why ReLU and its kin are not offered: what each does to the objectives that differentiate the score.
+"""Why ReLU and the like are not offered: what each does to the objectives that differentiate the score.
 
 With ŝ a network and φ its activation, tr J is made of φ′ and its gradient in the parameters of φ″.
 """

@@ -1,6 +1,6 @@
 """The few special functions that NumPy lacks, or loses digits on: exact-exponent exp, erf, erfc.
 
-Everything here is pure NumPy, elementwise, and takes float32, float64, longdouble and their complex kin
+Everything here is pure NumPy, elementwise, and takes float32, float64, longdouble and their complex counterparts
 at the full precision of each. Complex arguments are continued analytically from the real line, so that a
 complex step passes: where a formula needs a branch it is chosen by the sign or size of the *real* part,
 and on either side of it the formula is analytic. The half-line helpers (`fold` and the three that undo

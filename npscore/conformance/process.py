@@ -42,7 +42,7 @@ class Log:
         self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
 
     def add_garbage(self, line: bytes) -> None:
-        """Count a line that is no message, and keep the first for people to see."""
+        """Count a line that is no message, and keep the first to show."""
         self.garbage += 1
         if self.garbage == 1:
             self.first_garbage = printable(line[:800].decode("utf-8", "replace"), 200)

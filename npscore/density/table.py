@@ -86,7 +86,7 @@ def fit_table(
             raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
         jitter = 0.0 if objective.smooths else automatic_jitter(table, standardisation.scale)
     d = train.shape[1]
-    jitter = as_jitter(jitter, d)
+    jitter = as_jitter(jitter, d, train.dtype)
     jitter = np.zeros(d) if jitter is None else jitter
     noise = np.hypot(jitter, objective.sigma if isinstance(objective, DSM) else 0.0)  # (d,)
     gaussian = _best_gaussian(train, noise)

@@ -106,7 +106,7 @@ def fit(
     else:
         objective = as_objective(objective, **objective_fields)
         rows = Rows((Shard("x", *in_models_type(x, cond, model)),), in_memory=True)
-    rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d))
+    rows = replace(rows, dtype=model.dtype, jitter=as_jitter(options.jitter, model.d, model.dtype))
     if not objective.smooths:
         warn_if_rounded(rows.to_examine(), options.columns, options.jitter, stacklevel=3)
     held_out = None
@@ -142,7 +142,7 @@ OBJECTIVE = ("sigma", "n_probes", "probe")
 
 
 def sorted_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Options]:
-    """The settings of the optimiser, of the objective, and the rest; TypeError for one that is nobody's."""
+    """The settings of the optimiser, of the objective, and the rest; TypeError for one that is none of these."""
     adam, objective, options = {}, {}, {}
     for name, value in settings.items():
         if name in ADAM:

@@ -9,10 +9,11 @@ from typing import Any, Optional
 import numpy as np
 
 from .._run.borders import _show, as_array, as_number, as_shaped
+from ..datasets.rounding import dequantise
 from ..datasets.splitting import train_validation_split
 from ..models.base import Array, ScoreModel
 from ..objectives import Objective, as_objective
-from .rows import Rows, in_models_type, with_jitter
+from .rows import Rows, in_models_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def hold_out(
     else:
         x, cond = _given(rows, validation, model)
     if rows.jitter is not None:
-        x = with_jitter(x, rows.jitter, rng)
+        x = dequantise(x, rows.jitter, rng=rng)
     return rows, HeldOut.drawn(x, cond, metric, rng)
 
 

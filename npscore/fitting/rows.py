@@ -77,7 +77,7 @@ class Rows:
         """The objective's loss and gradient (p,) over all rows; ``per_sample`` is None: n numbers stay where they are.
 
         Shard i draws noise and probes from ``stream(entropy, i)``, block after block: the same at every evaluation.
-        The sum runs over blocks and then shards, in order, whoever carries it out.
+        The sum runs over blocks and then shards, in order, on whatever executor.
         """
         jobs = self.jobs(objective, model, entropy)
         if len(jobs) == 1 and self.executor is None:
@@ -108,7 +108,7 @@ class Rows:
 
 
 class ShardJob(NamedTuple):
-    """One shard's part of an evaluation: all that its worker is told."""
+    """One shard's part of an evaluation: all that its worker needs."""
 
     objective: Objective
     model: ScoreModel
@@ -186,13 +186,20 @@ def _clean(value: Any, name: str, dtype: np.dtype, **sides: int) -> Array:
         return as_batch(rows.astype(dtype), f"{name} in the model's {dtype}")
 
 
-def as_jitter(jitter: Any, d: int) -> Optional[Array]:
-    """Standard deviations (d,) of the noise added to the columns, from one number or (d,), each >= 0; None for 0."""
+def as_jitter(jitter: Any, d: int, dtype: np.dtype) -> Optional[Array]:
+    """Standard deviations (d,) of the noise added to the columns, from one number or (d,), each >= 0; None for 0.
+
+    Each must be a number of the type in which rows are computed, neither 0 nor infinite there if it is not.
+    """
     array = as_array(jitter, "jitter")
     if array.shape not in ((), (d,)):
         raise ValueError(f"jitter must be one number or have shape ({d},), got shape {array.shape}")
     if (array < 0).any():
         raise ValueError(f"jitter must be >= 0, got {array.min()}")
+    with np.errstate(over="ignore", under="ignore"):
+        typed = array.astype(dtype)
+    if not (np.isfinite(typed) & ((typed > 0) == (array > 0))).all():
+        raise ValueError(f"jitter must be 0 or a number that {dtype} holds, got {array.max()}")
     return np.broadcast_to(array, (d,)) if array.any() else None
 
 

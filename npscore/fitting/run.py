@@ -120,7 +120,7 @@ class Run:
     def evaluate(self, loss_of: Callable[[ScoreModel], Any], theta: Array) -> tuple[float, Array, float]:
         """Loss at θ, its gradient (p,) in θ's type, and the gradient's norm; raises Diverged.
 
-        θ is finite, and becomes the model's own: nobody writes to it from here on.
+        θ is finite, and becomes the model's own: it is not written to from here on.
         """
         if theta is not self.model.theta:
             self.model = self.model._with_theta(theta)

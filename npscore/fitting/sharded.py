@@ -44,7 +44,7 @@ def sharded(
 
     A worker walks through its shard ``block_rows`` rows at a time and holds no more than a block's
     intermediates. The numbers are those of the objective on all rows together, to rounding: the sum runs over
-    blocks and then shards, in order, in float64 at least, whoever carries it out, so any executor and any
+    blocks and then shards, in order, in float64 at least, on whatever executor, so any executor and any
     number of workers on machines of one kind give the same bits (with threadpoolctl installed, which keeps BLAS to
     one thread). A shard's part travels in the type of its terms.
 

@@ -31,7 +31,7 @@ class MLP(FeedForward):
     Everything is computed in the widest type of parameters and input: float32 stays float32.
 
     Raises ValueError where shapes do not chain, the last width is not d, a value is not finite or
-    the activation is unknown or not smooth (ReLU and its kin); TypeError for what is not a number.
+    the activation is unknown or not smooth (ReLU and the like); TypeError for what is not a number.
     Derivation: chapters 4 and 5.
     """
 

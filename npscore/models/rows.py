@@ -1,7 +1,7 @@
 """Blocks of rows: the one place where a large batch is taken in parts, so that memory does not grow with it.
 
-``vjp_in_blocks`` walks a primitive through a batch for whoever asks for its outputs; ``sum_over_rows`` is for a loss,
-which is a sum over rows: each block is run forward once and its gradient added.
+``vjp_in_blocks`` walks a primitive through a batch where the outputs are wanted; ``sum_over_rows`` is for a loss, which
+is a sum over rows: each block is run forward once and its gradient added.
 
 Samples lie along axis 0 of x, cond, s and per-row vectors, along axis -2 of probes (m, n, d) and along axis -1 of
 quadratic forms (m, n): each argument comes with its axis, as in JAX's ``vmap(in_axes=…)``.

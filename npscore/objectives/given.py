@@ -1,4 +1,4 @@
-"""Objectives as people give them: by a name, as an object, or as a callable of their own."""
+"""Objectives as users give them: by a name, as an object, or as a callable of their own."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ Which rows a block holds depends on the shape of x0 alone, and its noise on its 
 same, bit for bit, whether its blocks are moved one after another, by threads, or by processes on other machines of
 the same kind (another CPU or another BLAS rounds differently).
 
-In float64 and longdouble a normal number is the next of ``Generator.standard_normal``. In float32 the transform of
-Box & Muller (1958) is three times faster, since NumPy's log, sin and cos take eight or sixteen float32 numbers at a
-time. Two 32-bit words l and h, uniform on 0 … 2³² − 1, give
+In float64 and longdouble a normal number is the next of ``Generator.standard_normal``. In float32 it comes from the
+transform of Box & Muller (1958), for which NumPy's log, sin and cos take eight or sixteen float32 numbers at a time.
+Two 32-bit words l and h, uniform on 0 … 2³² − 1, give
 
     r = √(−2 log((l + ½)/2³²)),  θ = 2π h/2³²,  z = r sin θ and r cos θ, independent and N(0, 1).
 
@@ -27,7 +27,7 @@ from .._run.borders import Array, as_count, as_rng, draw_entropy
 # A block of 2¹⁶ numbers fits a core's cache, and one of at least 128 rows leaves the work in NumPy's loops.
 NUMBERS, MOST_ROWS, FEWEST_ROWS = 2**16, 4096, 128
 
-# Numbers drawn at a time where a step takes fewer: in long calls threads seldom wait for each other.
+# Numbers drawn at a time where a step takes fewer: threads wait for each other less often when calls are long.
 NOISE_AHEAD = 2**18
 
 _f = np.float32

@@ -24,7 +24,7 @@ class AscentResult(NamedTuple):
     n_converged: int
     diverged: Array  # (n,) bool
     n_diverged: int
-    n_steps: int  # steps taken before every chain was settled, at most as asked
+    n_steps: int  # steps taken before every chain had converged or diverged, at most as asked
 
 
 def gradient_ascent_step(score: Score, x: Any, step: float) -> Array:

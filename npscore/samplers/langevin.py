@@ -65,7 +65,9 @@ class Langevin(Step):
     def motion(self, x: Array) -> Motion:
         """x ← x + α s(x) + √(2α) z."""
         score = evaluator(self.score, x)
-        alpha, sqrt_2_alpha = map(np.asarray, coefficients(self.step, x.dtype))  # faster than NumPy's scalars
+        alpha, sqrt_2_alpha = map(
+            np.asarray, coefficients(self.step, x.dtype)
+        )  # arrays: ufuncs convert a scalar at every call
         drift = np.empty_like(x)  # (b, d)
 
         def move(t: int, z: Array) -> None:
@@ -91,7 +93,7 @@ def coefficients(step: float, dtype: np.dtype) -> tuple[np.floating, np.floating
 
 
 def smaller_step(step: float) -> str:
-    """Advice to somebody whose chains diverge."""
+    """What the message of divergence advises."""
     return (
         f"step = {step:g} is probably too large for this score: take a smaller one (a Gaussian of covariance "
         "Σ needs step < 2 λ_min(Σ))"
@@ -126,8 +128,8 @@ def langevin(
 
     ``score`` is called on the (b, d) rows of a block and must treat each row by itself; one that looks across rows
     (batch statistics, interacting particles) needs ``langevin_step`` in a loop. It gets a copy of the states, which
-    it may write to, and which is filled anew for the next call: it must copy what it wants to keep. The score of a
-    model or target of npscore's is not asked to check its rows anew; where it overflows, the chain diverges.
+    it may write to, and which is filled anew for the next call: it must copy what it wants to keep. The score of an
+    npscore model or target does not check its rows anew; where it overflows, the chain diverges.
 
     ``workers=k`` moves the blocks in k threads, and ``executor`` (as in ``concurrent.futures``: a process pool,
     Dask's ``client.get_executor()``, mpi4py's ``MPIPoolExecutor``) sends them away in at most 1,024 jobs; the

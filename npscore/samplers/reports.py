@@ -1,4 +1,4 @@
-"""What a run tells: where its chains ended and which diverged, on the way to a callback and the status line."""
+"""What a run reports: where its chains ended and which diverged; on the way, to a callback and the status line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Callback = Callable[[int, Array], Any]
 
 
 class Run(NamedTuple):
-    """What all blocks of a run are told."""
+    """What all blocks of a run share."""
 
     step: Step
     n_steps: int

@@ -50,7 +50,7 @@ class Motion(NamedTuple):
     ``reach(x0, n_steps) -> (b,)``: how far a stable run may carry each chain, if that may be beyond the default bound
     10⁶ (1 + max|x0|); see `stable_reach`. It is asked at the first chain that is found there.
 
-    ``converged() -> (b,) bool``, where ``Step.converges``, says which chains have arrived. It is asked before the
+    ``converged() -> (b,) bool``, where ``Step.converges``, says which chains have converged. It is asked before the
     first step and after each, when chains that diverged are back at their start: here a step may evaluate what the
     next one needs. A block ends when each of its chains has converged or diverged.
     """
@@ -61,7 +61,7 @@ class Motion(NamedTuple):
 
 
 class Step(ABC):
-    """What all blocks of a run are told: the score, the step size. It is pickled where a run goes to other processes.
+    """A sampler's parameters: the score, the step size. All blocks of a run share it; other processes get it pickled.
 
     The state of a block is a tuple of arrays with the chains along their first axis, x (b, d) first. ``start`` makes
     it and ``motion`` moves it in place. Chains do not know of each other, unless ``one_block`` keeps all of them
@@ -74,7 +74,7 @@ class Step(ABC):
     records = 1  # how many arrays of the state are recorded, x the first; all of x's shape
     one_block = False  # are all chains to be moved together?
     converges = False  # does a motion say which chains have converged?
-    advice = "take a smaller step"  # to somebody whose chains diverge
+    advice = "take a smaller step"  # what the message of divergence advises
 
     @abstractmethod
     def start(self, x: Array, *carried: Array) -> tuple[Array, ...]:

@@ -116,7 +116,7 @@ class Target(ABC):
         return function(self._widened(x, self._narrowest)).astype(x.dtype)
 
     def _widened(self, x: Array, real: Any) -> Array:
-        """x in a wider real type, or its complex kin."""
+        """x in a wider real type, or its complex counterpart."""
         return x.astype(np.result_type(x.dtype, real))
 
 

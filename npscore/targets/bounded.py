@@ -6,7 +6,7 @@ is the jump of p instead of 0.
 
 The support is closed, with its edges rounded to the type of x. Outside it p = 0: ``log_prob`` is −inf, and ``score``
 and ``score_divergence`` **are NaN**, because the gradient of log 0 is not defined; a sampler that steps outside
-finds out at once.
+diverges at once.
 """
 
 from __future__ import annotations

@@ -28,8 +28,9 @@ LARGEST_PRODUCT = 1e3
 NEGLIGIBLE = -80.0  # a component whose log-ratio is below this needs no digits
 BLOCK = 2**17  # entries of a (K, d, rows) temporary: small enough to stay in cache
 
-# Where `_score` takes one product a component: in fewer dimensions two are faster, in more, or at a larger condition
-# number, two are more exact, since the rows of a triangular Wₖ are sums of half as many terms.
+# `_score` takes one product for each component where covariances have a condition number up to the first of these, in
+# dimensions from the second to the third; otherwise two. In fewer dimensions two take less time; in more, or at a
+# larger condition number, they round less, since a row of the triangular Wₖ has half the terms on average.
 LARGEST_CONDITION, LEAST_D, MOST_D = 10.0, 32, 64
 
 
@@ -127,9 +128,8 @@ class GaussianMixture(Target):
     def _score(self, x: Array) -> Array:
         """Σ rₖ sₖ by one product a component, sₖ = Pₖ (μₖ − x), or by two, yₖ = Wₖ (x − μₖ) and sₖ = −Wₖᵀ yₖ.
 
-        One is faster, and its bound on the error of sₖ smaller. On that of ‖yₖ‖² = (μₖ − x)·sₖ it is √κ/2 times as
-        large as by two (eq-1.9), κ the condition number of Σₖ: 1.6 times at most where `_one_product` is set. Measured
-        there, in median and root mean square over rows, the score's error is 0.4 to 1.4 times that of two.
+        One product has the smaller bound on the error of sₖ. Its bound on the error of ‖yₖ‖² = (μₖ − x)·sₖ is √κ/2
+        times that of two (eq-1.9), κ the condition number of Σₖ: at most 1.6 times where `_one_product` is set.
         """
 
         def one_product(rows: Array) -> Array:
@@ -269,7 +269,7 @@ def _as_probabilities(value: Any) -> Array:
 
 
 def _one_product_will_do(covs: Array) -> bool:
-    """Whether ‖yₖ‖² through Pₖ is fast and as accurate as through Wₖ, and Pₖ well within the range of float32."""
+    """Whether ‖yₖ‖² through Pₖ is about as accurate as through Wₖ and costs less; Pₖ well within float32's range."""
     scales = np.abs(covs).max(axis=(1, 2))  # (K,)
     if not (LEAST_D <= covs.shape[-1] <= MOST_D and 1e-30 <= scales.min() <= scales.max() <= 1e30):
         return False

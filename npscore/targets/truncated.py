@@ -1,4 +1,4 @@
-"""The truncated Gaussian: from an edge it never feels (the Gaussian) to an edge that is all of it."""
+"""The truncated Gaussian, wherever its edges are: far beyond the mass of the Gaussian, or far out in one tail."""
 
 from __future__ import annotations
 

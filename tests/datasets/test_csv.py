@@ -1,4 +1,4 @@
-"""Reading CSV: many spellings of one table; every bad file is told by file, line and column."""
+"""Reading CSV: many spellings of one table; of a bad file the error names file, line and column."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_many_columns_cost_each_as_much_as_one(write):
 
 
 @pytest.mark.parametrize(
-    "choice", [{"a"}, frozenset("ab"), np.timedelta64(1), [np.timedelta64(1, "s")], [True], 10**400]
+    "choice", [{"a"}, frozenset("ab"), np.timedelta64(1, "D"), [np.timedelta64(1, "s")], [True], 10**400]
 )
 def test_what_chooses_no_column_in_order_is_named(write, choice):
     with pytest.raises((TypeError, ValueError), match="columns must be ") as caught:

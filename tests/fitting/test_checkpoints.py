@@ -73,7 +73,7 @@ def run(model=MODEL, x=X, **changes):
 
 @contextlib.contextmanager
 def ctrl_c_at(call):
-    """Ctrl-C inside the model at its so-many-th use: an objective's, or a look at the held-out rows."""
+    """Ctrl-C inside the model at its so-many-th use: an objective's, or an evaluation on the held-out rows."""
     names = ("_score_vjp", "_divergence_vjp", "_quadratic_form_vjp")
     calls = iter(range(10**6))
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_changes_nothing(case, path):
 
 @pytest.mark.parametrize("case", CASES)
 def test_ctrl_c_at_any_evaluation_then_resuming(case, path):
-    """Before the first look, inside the first step, in a look, between, in the last step."""
+    """Before the first evaluation, inside the first step, in an evaluation, between, in the last step."""
     settings = {**CASES[case], "checkpoint": path, "resume": True}
     whole = run(**CASES[case])
     with ctrl_c_at(None) as calls:
@@ -158,7 +158,7 @@ def test_resuming_a_finished_run_gives_it_again(path):
 def test_every_bit_generator_can_be_resumed(kind, path):
     def settings():
         rng = np.random.Generator(getattr(np.random, kind)(3))
-        rng.integers(0, 2**31, dtype=np.int32)  # leaves half a word in the generator's pocket
+        rng.integers(0, 2**31, dtype=np.int32)  # leaves half of a 64-bit number for the generator's next draw
         return {**CASES["everything"], "rng": rng}
 
     whole = run(**settings())
@@ -340,10 +340,12 @@ def test_ctrl_c_between_any_two_lines_then_resuming(path):
         if cut is not None:
             returned += 1
             assert cut.stopped == "interrupted"
-            k, looks = len(cut.history.step), len(cut.history.validation_step)
+            k, evaluations = len(cut.history.step), len(cut.history.validation_step)
             np.testing.assert_array_equal(cut.history.loss, whole.history.loss[:k])
-            np.testing.assert_array_equal(cut.history.validation_loss, whole.history.validation_loss[:looks])
-            assert cut.validation_loss == (min(cut.history.validation_loss) if looks else None)
+            np.testing.assert_array_equal(
+                cut.history.validation_loss, whole.history.validation_loss[:evaluations]
+            )
+            assert cut.validation_loss == (min(cut.history.validation_loss) if evaluations else None)
         assert os.listdir(path.parent) in ([], [path.name])
         same(run(**settings), whole)
     assert returned > 100

@@ -56,3 +56,12 @@ def test_rounded_data_draws_a_warning_that_names_the_column(objective, optimizer
 def test_denoising_brings_its_own_noise_and_draws_no_warning():
     ns.fit(small(), rounded(), "dsm", sigma=0.3, **QUICK)
     ns.fit(small(), rounded(), ns.objectives.named("mine", ns.objectives.DSM(0.3)), **QUICK)
+
+
+def test_jitter_beyond_the_type_of_the_model_is_refused_by_name():
+    narrow = ns.MLP.init((2, 4, 2), rng=0, dtype=np.float32)
+    for jitter in (1e39, [0.1, 1e-50]):
+        with pytest.raises(ValueError, match="jitter must be 0 or a number that float32 holds"):
+            ns.fit(narrow, data().astype(np.float32), jitter=jitter, **QUICK)
+    with pytest.raises(ValueError, match="x and jitter must have finite sums in float64"):
+        ns.fit(small(), data(), jitter=1.79e308, validation=0.5, **QUICK)

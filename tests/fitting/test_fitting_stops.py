@@ -129,11 +129,11 @@ def test_early_stopping_returns_the_best_model_and_stops_after_the_patience(ever
     run = ns.fit(
         small(2, (8,)), data(8), validation=held_out, validate_every=every, patience=patience, **OVERFIT
     )
-    looks, losses = run.history.validation_step, run.history.validation_loss
+    at, losses = run.history.validation_step, run.history.validation_loss
     assert run.stopped == "patience"
-    np.testing.assert_array_equal(looks, np.arange(0, len(run.history.step) + 1, every))
-    assert run.best_step == looks[losses.argmin()] > 0
-    assert len(looks) - 1 - losses.argmin() == patience  # so many looks without a better one, and no more
+    np.testing.assert_array_equal(at, np.arange(0, len(run.history.step) + 1, every))
+    assert run.best_step == at[losses.argmin()] > 0
+    assert len(at) - 1 - losses.argmin() == patience  # so many evaluations without a better one, and no more
     best_before = np.minimum.accumulate(losses)
     worse_for = [i - np.flatnonzero(losses[: i + 1] == best_before[i])[0] for i in range(len(losses))]
     assert max(worse_for[:-1]) < patience
@@ -144,8 +144,7 @@ def test_early_stopping_returns_the_best_model_and_stops_after_the_patience(ever
 def test_without_patience_the_run_goes_on_and_still_returns_the_best():
     held_out = data(30, seed=5)
     run = ns.fit(small(2, (8,)), data(8), validation=held_out, **{**OVERFIT, "steps": 250})
-    looks = run.history.validation_step
-    np.testing.assert_array_equal(looks, np.arange(0, 251, 2))  # a hundred looks or so
+    np.testing.assert_array_equal(run.history.validation_step, np.arange(0, 251, 2))  # about a hundred
     assert run.stopped == "steps" and run.best_step < 250
     assert run.validation_loss == run.history.validation_loss.min() == held_out_ism(run.model, held_out)
     last = ns.fit(small(), data(), validation=held_out, validate_every=4, **QUICK)

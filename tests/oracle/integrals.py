@@ -1,4 +1,4 @@
-"""Linear algebra and one-dimensional integrals to any number of digits, each by two unrelated roads."""
+"""Linear algebra and one-dimensional integrals to any number of digits, each by two unrelated methods."""
 
 from __future__ import annotations
 

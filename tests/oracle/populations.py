@@ -22,7 +22,7 @@ Vector = Sequence[Any]
 def closed_form(
     operation: str, A: Matrix, b: Vector, mean: Vector, cov: Matrix, sigma: Any = None
 ) -> dict[str, Any]:
-    """Route 1: loss and gradient in A and b of E½‖s‖² + tr A and its kin, s = Ax + b, x ~ N(m, S).
+    """Route 1: loss and gradient in A and b of E½‖s‖² + tr A and the like, s = Ax + b, x ~ N(m, S).
 
     With c = Am + b: ISM is ½tr(ASAᵀ) + ½|c|² + tr A; ESM the same with R = A + S⁻¹ for A and without the
     trace; DSM is ISM with S + σ²I, plus d/2σ².

@@ -158,7 +158,7 @@ def test_numbers_beyond_floats_and_words_are_named(value):
 
 
 @pytest.mark.parametrize(
-    "value", [np.timedelta64(3), np.timedelta64(3, "s"), np.datetime64("2020"), np.ma.masked]
+    "value", [np.timedelta64(3, "D"), np.timedelta64(3, "s"), np.datetime64("2020"), np.ma.masked]
 )
 def test_what_numpy_calls_a_number_and_a_user_does_not_is_a_type_error(value):
     with pytest.raises(TypeError, match="t must be a finite number, got "):

@@ -56,7 +56,7 @@ ODD = {
     "mute": Mute(),
     "mute in a list": [Mute()],
     "foreign": Foreign(),
-    "a time difference": np.timedelta64(1),
+    "a time difference": np.timedelta64(1, "D"),
     "seconds": np.timedelta64(1, "s"),
     "a date": np.datetime64("2020"),
     "masked": np.ma.masked,

@@ -27,7 +27,7 @@ ODD = {
     "a decimal NaN": decimal.Decimal("NaN"),
     "a set": {1, 2},
     "a dict": {"a": 1},
-    "timedelta64": np.timedelta64(3),
+    "timedelta64": np.timedelta64(3, "D"),
     "datetime64": np.datetime64("2020"),
     "a timedelta": datetime.timedelta(1),
     "NaN": float("nan"),

@@ -67,7 +67,7 @@ RIGHT = {
 
 
 class Decoded:
-    """A case whose arrays are decoded once. They are shared: nobody may write to them."""
+    """A case whose arrays are decoded once. They are shared, and must not be written to."""
 
     def __init__(self, case: Any):
         self.case = case

@@ -31,7 +31,7 @@ class Tangents(NamedTuple):
     """What pushing directions v through the Jacobian leaves behind.
 
     ``t[l]`` are the directions that enter layer l+1, ``u[l]`` what its W makes of them before φ′;
-    ``r`` = W_Lᵀ v is where the other end of vᵀ J v has got to. v and r may be (k, 1, ·).
+    ``r`` = W_Lᵀ v is the covector that comes from the other end of vᵀ J v. v and r may be (k, 1, ·).
     """
 
     v: Array
@@ -70,7 +70,7 @@ def affine(a: Array, layer: Layer) -> Array:
 def backward(
     layers: Sequence[Layer], run: Forward, ds: Array, dz_extra: Optional[Sequence[Array]] = None
 ) -> list[Layer]:
-    """Gradients in every (W_l, b_l) from ds, and from cotangents that reach z_l by another road."""
+    """Gradients in every (W_l, b_l) from ds, and from cotangents that reach z_l by another path."""
     gradients: list[Layer] = []
     ones = np.ones(len(ds), ds.dtype)
     dz = ds  # (n, d)                                   eq-4.4
@@ -85,7 +85,7 @@ def backward(
 
 
 def times(own: Array, other: Array) -> Array:
-    """``own * other``, in the memory of ``own``, which nobody else has, where both are of one type."""
+    """``own * other``, in the memory of ``own``, which is used nowhere else, where both are of one type."""
     return np.multiply(own, other, out=own if own.dtype == other.dtype else None)
 
 

@@ -3,7 +3,7 @@
 Each rule takes the layers and a forward pass and returns ``div`` (n,) and a pullback from ``ddiv`` (n,) to
 the gradients in every W_l and the cotangents that reach each z_l. Biases enter only through z. The two
 closed forms never hold anything of size n·d·h: d has gone into a matrix built from the weights alone. With
-more hidden layers directions are carried round a ring (``_ring``); ``trace_by_directions`` is the plain rule
+more hidden layers directions are carried round a ring (``ring``); ``trace_by_directions`` is the plain rule
 for any depth, which all others are checked against.
 """
 
@@ -70,7 +70,7 @@ def trace_two_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Trac
 def trace_by_ring(
     layers: Sequence[Layer], run: Forward, at: Optional[int] = None
 ) -> tuple[Array, TracePullback]:
-    """Three and more hidden layers: the ring of ``_ring``, cut where it is cheapest, or ``at`` a given place."""
+    """Three and more hidden layers: the ring of ``ring``, cut where it is cheapest, or ``at`` a given place."""
     sizes = _sizes(layers)
     at = cut(sizes) if at is None else at
     ring = open_ring(layers, [jet[1] for jet in run.jets], at)
