@@ -91,6 +91,22 @@ def test_outputs_convert_among_each_other(form, schedule):
         assert relative_error(model.output(X, t, other), want) < 1e-11, other
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_the_network_is_asked_as_published(schedule):
+    """EDM: D = c_skip x̃ + c_out F(c_in x̃; ¼ log σ̃) on x̃ = x/α at σ̃ = σ/α, table 1. Other forms: F(x; ¼ log σ̃)."""
+    t, net, data = times(schedule), network(), 0.6
+    alpha, sigma = marginals(schedule, t)
+    scaled, level = X / alpha, sigma / alpha
+    square = level**2 + data**2
+    F = net.score(scaled / np.sqrt(square), 0.25 * np.log(level))
+    D_ = data**2 / square * scaled + level * data / np.sqrt(square) * F
+    model = DiffusionScore(net, schedule, "edm", sigma_data=data)
+    assert relative_error(model.score(X, t), (alpha * D_ - X) / sigma**2) < 1e-11
+    for form in FORMS[:-1]:
+        plain = DiffusionScore(net, schedule, form).output(X, t, form)
+        assert relative_error(plain, net.score(X, 0.25 * np.log(level))) < 1e-13
+
+
 def test_edm_on_vp_with_unit_data_is_v_with_the_sign_changed():
     t = times(VP())
     alpha, sigma = marginals(VP(), t)
@@ -108,7 +124,13 @@ def test_trace_quadratic_form_and_gradients_are_complex_steps(form, hidden):
     model = DiffusionScore(network(hidden, "gelu"), schedule, form, sigma_data=0.6)
     jacobian = complex_step_jacobian(lambda x: model.score(x, t), X)
     assert relative_error(model.jacobian(X, t), jacobian) < 1e-12
-    assert relative_error(model.divergence(X, t), np.trace(jacobian, axis1=1, axis2=2)) < 1e-12
+    trace = np.trace(jacobian, axis1=1, axis2=2)
+    for divergence in (
+        model.divergence(X, t),
+        model.divergence_vjp(X, t)[1],
+        model.score_and_divergence(X, t)[1],
+    ):
+        assert relative_error(divergence, trace) < 1e-12
     q = model.quadratic_form_vjp(X, V, t)[1]
     assert relative_error(q, np.einsum("mni,nij,mnj->mn", V, jacobian, V)) < 1e-12
     for loss in (

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from .planted_diffusion import DIFFUSION
+
 GRADIENTS = "models/test_gradients.py::test_every_parameter_at_every_depth_is_the_complex_step"
 TRANSPOSE = "models/test_gradients.py::test_square_weights_hide_no_transpose"
 CUTS = "models/test_trace.py::test_every_cut_of_the_ring_is_the_sum_over_directions"
@@ -432,6 +434,7 @@ MISTAKES = [
         ("a deferred signal is lost", "signal.raise_signal(number)", "pass",
          "conformance/test_conformance_hostile.py::test_a_deferred_signal_arrives_after_the_block"),
     ),
+    *(mistake for file, rows in DIFFUSION.items() for mistake in _table(f"diffusion/{file}", *rows)),
 ]  # fmt: skip
 
 
