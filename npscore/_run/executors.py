@@ -74,12 +74,15 @@ def _name(error: Exception, text: str) -> None:
 
 
 def _refuse_unpicklable(argument: str, value: Any, error: Exception) -> None:
-    """TypeError if ``error`` is about pickling and ``value`` cannot be pickled."""
-    if "pickle" not in f"{type(error).__name__} {error}".lower():
-        return
+    """TypeError if ``error`` is about pickling and ``value`` cannot be pickled.
+
+    An error about pickling says so or, as of a local function since Python 3.12, what pickling the value says.
+    """
     try:
         pickle.dumps(value)
     except Exception as reason:
+        if "pickle" not in f"{type(error).__name__} {error}".lower() and str(reason) != str(error):
+            return
         raise TypeError(
             f"{argument} must be picklable to go to another process, got {_show(value)} ({reason}); a lambda or a "
             "function inside a function is not: define it at the top level of a module"

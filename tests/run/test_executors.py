@@ -134,6 +134,26 @@ def test_an_error_about_pickling_names_the_argument_and_other_errors_stay_as_the
         list(submit_all(Eager(), refuse_two, [2], sent=sent))
 
 
+class Local:
+    """It cannot be pickled, and the error does not say so: what Python 3.13 says of local functions."""
+
+    def __reduce__(self):
+        raise AttributeError("Can't get local object 'f.<locals>.<lambda>'")
+
+
+def test_an_error_that_is_what_pickling_an_argument_says_is_about_pickling():
+    def fails(job):
+        raise AttributeError(job)
+
+    sent = {"score": Local()}
+    with pytest.raises(TypeError, match=r"^score must be picklable .*Can't get local object"):
+        list(submit_all(Eager(), fails, ["Can't get local object 'f.<locals>.<lambda>'"], sent=sent))
+    with pytest.raises(
+        AttributeError, match="another"
+    ):  # the caller's own error, though the score is unpicklable
+        list(submit_all(Eager(), fails, ["another"], sent=sent))
+
+
 def test_what_can_submit_is_an_executor_and_its_class_is_not():
     executor = Eager()
     assert as_executor(executor) is executor and as_executor(None) is None
