@@ -71,6 +71,10 @@ def elbo_terms(
         raise ValueError(
             f"times must end at clean data, σ = 0, got {times[-1]} with σ = {schedule.sigma(times[-1])}"
         )
+    if schedule.alpha(times[0]) == 0:
+        raise ValueError(
+            f"times must start where α > 0, got {times[0]} of {schedule!r}: start a little below"
+        )
     K, (n, d) = len(times) - 1, x0.shape
     noise = as_shaped(noise, "noise", (K, n, d))
     r, w = (part.astype(np.float64) for part in schedule.transition(times[:-1], times[1:]))

@@ -389,15 +389,18 @@ class Cosine(Schedule):
         rate, two_u0 = self._rate, 2.0 * self._rate * self.offset
         return np.sqrt(np.sin(rate * t) * np.sin(rate * t + two_u0)) / self._cos_u0  # eq-12.10
 
+    def _sine(self, t: Array) -> Array:
+        """sin u, right to all digits near u = 0, as the cosine of ½π − u is not."""
+        return np.sin(self._rate * (t + self.offset))
+
     def _f(self, t: Array) -> Array:
-        left = self._left(t)
-        return -self._rate * np.cos(left) / np.sin(left)  # eq-12.10
+        return -self._rate * self._sine(t) / np.sin(self._left(t))  # eq-12.10
 
     def _g2(self, t: Array) -> Array:
         return -2.0 * self._f(t)
 
     def _slopes(self, t: Array) -> tuple[Array, Array]:
-        dalpha = -self._rate * np.cos(self._left(t)) / self._cos_u0
+        dalpha = -self._rate * self._sine(t) / self._cos_u0
         return dalpha, -self._alpha(t) * dalpha / self._sigma(t)
 
     def _from_ratio(self, ratio: Array) -> Array:

@@ -273,6 +273,13 @@ def test_what_does_not_fit_is_named(change, error, message):
         diffusion.elbo_terms(**{**plain, **change})
 
 
+def test_a_start_without_signal_is_refused():
+    with pytest.raises(ValueError, match=r"times must start where α > 0, got 1\.0 of Flow"):
+        diffusion.elbo_terms(
+            lambda t: lambda x: -x, Flow(), np.zeros((2, D)), np.zeros((1, 2, D)), [1.0, 0.0]
+        )
+
+
 def test_a_model_of_another_schedule_is_refused():
     model = DiffusionScore(ns.MLP.init((D, 4, D), rng=0, condition=1), VP())
     with pytest.raises(ValueError, match="schedule must be the model's VP"):
