@@ -35,9 +35,8 @@ def log_likelihood(
     with the exact divergence, no estimate; RK4 on the grid of ``times``, which increase, from the data's level to the
     prior's. x is (n, d). ``model`` is a DiffusionScore, or with ``schedule`` a callable t -> something with
     ``score`` and ``score_divergence`` (a diffused target) or ``score_and_divergence`` (a model at a label).
-    π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM; a ``prior``
-    with ``log_prob`` stands for N(0, π²I) where it is given. The density of a model at a small time is that of
-    data with that much noise.
+    π is ``schedule.prior_std``'s: 1, or σ(times[-1]) for VE and EDM; a ``prior`` with ``log_prob`` stands for
+    N(0, π²I) where it is given. The density of a model at a small time is that of data with that much noise.
 
     Raises TypeError or ValueError for a wrong argument; times end below 1 where α = 0 there (Flow, Cosine).
     Source: Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39.

@@ -45,12 +45,12 @@ def sample(
 
     ``model`` is a ``DiffusionScore`` with a condition t alone, whose network is read in its own form where rows can
     multiply that (``table.reading``), or a callable t -> function (n, d) -> (n, d) that returns what the
-    table's ``of`` says:
-    the score at time t. x_T is drawn from the density at times[0], for which the prior stands: ``prior_sample``.
+    table's ``of`` says, the score at time t by default. x_T is drawn from the density at times[0], for which the
+    prior stands: ``prior_sample``.
 
     Chains are walked in blocks with random streams of their own, as in ``langevin``, and so are the options:
-    the numbers are the same for any ``workers`` and ``executor``, of a block i the z of its stream, one (b, d)
-    array a row; none is drawn where no row adds noise. ``predictor_corrector`` keeps all chains in one block. A
+    the numbers are the same for any ``workers`` and ``executor``. A block takes one (b, d) array z of its stream for
+    every row of the table; none is drawn where no row adds noise. ``predictor_corrector`` keeps all chains in one block. A
     callable for other processes must be picklable. Computed in the type of x_T.
 
     Raises TypeError or ValueError for a wrong argument, ``DivergenceError`` if asked to.

@@ -19,9 +19,8 @@ class DiffusionScore(ScaledScore):
 
     ``network`` has as many condition columns as the ``embedding`` has features, and further ones for a label.
     ``schedule`` gives α_t and σ_t. ``form`` says what F is trained to return ("score", "epsilon", "ncsnv2", "x0", "v",
-    "flow", "edm"), and so a, b, c. ``embedding`` is "log_snr", ``Fourier(freqs)`` or "
-    "``Sinusoidal(dim)``; ``sigma_data``
-    is EDM's, the standard deviation of the data.
+    "flow", "edm"), and so a, b, c. ``embedding`` is "log_snr", ``Fourier(freqs)`` or
+    ``Sinusoidal(dim)``; ``sigma_data`` is EDM's, the standard deviation of the data.
 
     It is a score model: its condition is t, a number or (n,), or with a label of c columns (n, 1 + c), t
     first. θ is the network's. ``at(t)`` is a plain model, which samplers and tests of targets take; ``output(x,
