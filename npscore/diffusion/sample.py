@@ -50,8 +50,8 @@ def sample(
 
     Chains are walked in blocks with random streams of their own, as in ``langevin``, and so are the options:
     the numbers are the same for any ``workers`` and ``executor``. A block takes one (b, d) array z of its stream for
-    every row of the table; none is drawn where no row adds noise. ``predictor_corrector`` keeps all chains in one block. A
-    callable for other processes must be picklable. Computed in the type of x_T.
+    every row of the table; none is drawn where no row adds noise. ``predictor_corrector`` keeps all chains in one
+    block. A callable for other processes must be picklable. Computed in the type of x_T.
 
     Raises TypeError or ValueError for a wrong argument, ``DivergenceError`` if asked to.
     """
