@@ -63,6 +63,12 @@ def test_every_file_has_a_room():
     assert {room(path) for path in FILES} - {"__init__"} == set(ROOMS)
 
 
+def test_no_two_files_of_tests_have_one_name():
+    """The folders of tests are no packages, so that two files of one name cannot be run together."""
+    names = sorted(path.name for path in (PACKAGE.parent / "tests").rglob("test_*.py"))
+    assert len(names) > 50 and len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_point_one_way(path):
     if path == PACKAGE / "__init__.py":
