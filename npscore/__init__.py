@@ -18,7 +18,7 @@ from ._run.npz import FileFormatError
 from ._version import __version__
 from .fitting import FitResult, History, NonFiniteLossError, fit
 from .fitting.sharded import sharded
-from .models import MLP, LinearScore, ScoreModel
+from .models import MLP, EnergyMLP, LinearScore, ScoreModel
 from .objectives import LossGrad, dsm, esm, ism, ssm, ssm_vr
 from .samplers import (
     gradient_ascent,
@@ -35,6 +35,7 @@ from .storage import StoredModel, load, save
 
 __all__ = [
     "MLP",
+    "EnergyMLP",
     "FileFormatError",
     "FitResult",
     "History",

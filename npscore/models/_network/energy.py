@@ -1,0 +1,136 @@
+"""The score of a network's energy, its curvature along directions, and their gradients: chapter 15 as code.
+
+E(x) = w·a_H + b is a network with one output and H hidden layers, and s = −∇E. Everything below differentiates E once
+more than `passes` differentiates a score: φ′ makes s, φ″ makes vᵀ J v, and φ‴ its gradient.
+
+Dimensions: n samples, layer l maps h_{l-1} -> h_l (h_0 = d), k directions. ``layers`` are those of x: of the first
+weight, the columns of x only. Directions ride on a leading axis, as in `passes`: ``t`` is (k, n, h), or (k, 1, h) while
+all samples share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from ..layers import Array, Layer
+from .passes import Forward, _outer, _rows, unit_vectors
+
+
+class Descent(NamedTuple):
+    """The way down from the energy: s (n, d), and in each hidden layer ∂E/∂a_l, (n, h_l), and ∂E/∂z_l, (n, h_l).
+
+    ``g[-1]`` is w itself, (1, h_H), which all samples share.
+    """
+
+    s: Array
+    g: list[Array]
+    slopes: list[Array]
+
+
+class Bend(NamedTuple):
+    """What a weighted sum Σ κ vᵀ J v of curvatures hands to `pull`.
+
+    ``Q[l]`` = Σ_k κ_k u_{l,k}² is (n, h_l); ``dW[l]`` is its gradient in W_l along
+    the directions, and ``dslopes[l]`` that in φ′(z_l), (n, h_l), or None for 0.
+    """
+
+    Q: list[Array]
+    dW: list[Array]
+    dslopes: list[Optional[Array]]
+
+
+def descend(layers: Sequence[Layer], run: Forward) -> Descent:
+    """s = −∇E, with what every layer sees of it on the way."""
+    g, slopes = [layers[-1].weight], []  #     g_H = w
+    for layer, jet in zip(layers[-2::-1], run.jets[::-1]):
+        slopes.append(jet[1] * g[-1])  #       dE/dz_l = φ′ ∘ g_l            eq-15.2
+        g.append(slopes[-1] @ layer.weight)  # g_{l-1} = W_lᵀ dE/dz_l        eq-15.3
+    return Descent(-g.pop(), g[::-1], slopes[::-1])  # s = −g_0              eq-15.1
+
+
+def push(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[list[Array], list[Array]]:
+    """Directions v, (k, n, d) or (k, 1, d), on their way up: what enters each hidden layer, and what W_l makes of it."""
+    t, u = [v], []
+    for (weight, _), jet in zip(layers[:-1], run.jets):
+        u.append(_rows(t[-1], weight.T))  # u_l = W_l t_{l-1}   eq-5.2
+        t.append(jet[1] * u[-1])  #         t_l = φ′ ∘ u_l      eq-5.3
+    return t[:-1], u
+
+
+def curvature(run: Forward, down: Descent, u: Sequence[Array]) -> Array:
+    """The quadratic forms q = vᵀ J v = −vᵀ ∇²E v of the directions, (k, n)."""
+    bends = [(g * jet[2] * u_l * u_l).sum(axis=-1) for g, jet, u_l in zip(down.g, run.jets, u)]
+    return -sum(bends)  # q = −Σ_l Σ_j g_l φ″ u_l²             eq-15.4
+
+
+def pull_directions(
+    layers: Sequence[Layer], run: Forward, down: Descent, t: Sequence[Array], u: Sequence[Array], dq: Array
+) -> Bend:
+    """The gradient of Σ dq·q that reaches weights and slopes along the directions; ``dq`` is (k, n) or (1, n)."""
+    dq, dW, dslopes = dq[..., None], [], []
+    dt = np.zeros_like(u[-1])
+    for l in reversed(range(len(u))):
+        _, slope, curve = run.jets[l][:3]
+        dslopes.append((dt * u[l]).sum(axis=0))  #                             eq-15.8
+        du = slope * dt - 2 * dq * (down.g[l] * curve * u[l])  #               eq-15.7
+        dW.append(_outer(du, t[l]))  #          dW_l += Σ_k du_kᵀ t_{l-1,k}    eq-15.9
+        dt = _rows(du, layers[l].weight)  #     dt_{l-1} = W_lᵀ du_l
+    Q = [(dq * u_l * u_l).sum(axis=0) for u_l in u]
+    return Bend(Q, dW[::-1], dslopes[::-1])
+
+
+def laplacian_by_directions(
+    layers: Sequence[Layer], run: Forward, down: Descent
+) -> tuple[Array, Callable[[Array], Bend]]:
+    """Any depth: div s = −ΔE as the sum of d quadratic forms, the unit vectors pushed up together (the plain rule)."""
+    t, u = push(layers, run, unit_vectors(layers[0].weight))
+    div = curvature(run, down, u).sum(axis=0)  # eq-15.5
+    return div, lambda ddiv: pull_directions(layers, run, down, t, u, ddiv[None, :])
+
+
+def pull(
+    layers: Sequence[Layer], run: Forward, down: Descent, ds: Array, bend: Optional[Bend] = None
+) -> tuple[list[Layer], list[Array]]:
+    """The gradient of Σ ds·s + Σ dq·q: that in every (W_l, b_l), and what is added to the weights' columns of x.
+
+    Σ ds·s = −Σ ds·∇E is E differentiated along ds: p is pushed up once, and Σ κ u² with it, since the second
+    derivative of E along a curve is what p's would be; then all goes back down.
+    """
+    H = len(run.jets)
+    p, y = [ds], []
+    for l in range(H):
+        y.append(p[-1] @ layers[l].weight.T)  #       y_l = W_l p_{l-1}
+        p.append(run.jets[l][1] * y[-1])  #           p_l = φ′ ∘ y_l + φ″ ∘ Q_l      eq-15.6
+        if bend is not None:
+            p[-1] = p[-1] + run.jets[l][2] * bend.Q[l]
+    ones = np.ones(len(ds), ds.dtype)
+    gradients = [Layer(-(ones @ p[-1])[None, :], np.zeros(1, p[-1].dtype))]  # dw = −Σ p_H
+    more, da = [], None
+    for l in reversed(range(H)):
+        dz = -down.g[l] * run.jets[l][2] * y[l]  #    dz_l = φ′ ∘ da_l − g_l ∘ (φ″ ∘ y_l + φ‴ ∘ Q_l) + φ″ ∘ Σ dt u   eq-15.8
+        if bend is not None:
+            dz = dz - down.g[l] * run.jets[l][3] * bend.Q[l]
+            if bend.dslopes[l] is not None:
+                dz = dz + run.jets[l][2] * bend.dslopes[l]
+        if da is not None:
+            dz = dz + run.jets[l][1] * da
+        gradients.append(Layer(dz.T @ run.inputs[l], ones @ dz))
+        along = -down.slopes[l].T @ p[l]  #           dW_l += −(dE/dz_l)ᵀ p_{l-1}    eq-15.9
+        more.append(along if bend is None else along + bend.dW[l])
+        da = dz @ layers[l].weight
+    return gradients[::-1], more[::-1]
+
+
+def push_jacobian(layers: Sequence[Layer], run: Forward) -> Array:
+    """The whole Jacobian J = −∇²E = −Σ_l U_lᵀ diag(g_l φ″) U_l, U_l = ∂z_l/∂x, shape (n, d, d): symmetric."""
+    down = descend(layers, run)
+    _, u = push(layers, run, unit_vectors(layers[0].weight))  # u[l][k, n, j] = ∂z_{l,nj}/∂x_k
+    n, d = down.s.shape
+    J = np.zeros((n, d, d), down.s.dtype)
+    for g, jet, u_l in zip(down.g, run.jets, u):
+        U = np.broadcast_to(u_l, (d, n, u_l.shape[-1])).transpose(1, 0, 2)  # (n, d, h_l)
+        J -= (U * (g * jet[2])[:, None, :]) @ U.transpose(0, 2, 1)  # eq-15.10
+    return J
