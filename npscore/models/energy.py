@@ -10,8 +10,8 @@ import numpy as np
 
 from .._run.borders import as_count, as_positive
 from ..activations import Activation
-from ._network.energy import Descent, curvature, descend, pull, pull_directions, push, push_jacobian
-from ._network.laplacian import directions, laplacian
+from ._network.energy import curvature, descend, pull, pull_directions, push, push_jacobian
+from ._network.laplacian import directions, divergence_vjp, laplacian
 from ._network.passes import Forward, forward, score
 from .base import Array, Pullback
 from .feedforward import FeedForward, as_sizes, random_layers, state_layers, zero_layers
@@ -112,7 +112,10 @@ class EnergyMLP(WithEnergy, FeedForward):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], theta: Array) -> EnergyMLP:
-        sizes, condition = checked_sizes(config["sizes"]), as_count(config.get("condition", 0), "condition", 0)
+        sizes, condition = (
+            checked_sizes(config["sizes"]),
+            as_count(config.get("condition", 0), "condition", 0),
+        )
         layers = zero_layers(sizes, condition, theta)
         return cls(layers, config["activation"], condition, config.get("confinement")).with_theta(theta)
 
@@ -148,14 +151,8 @@ class EnergyMLP(WithEnergy, FeedForward):
         return self._confined(x, down.s), div + self.d * self._a(div)
 
     def _divergence_vjp(self, x: Array, cond: Optional[Array] = None) -> tuple[Array, Array, Pullback]:
-        layers, run = self._run(x, cond, order=3)
-        down = descend(layers, run)
-        div, bend = laplacian(layers, run, down)
-
-        def pullback(ds: Array, ddiv: Array) -> Array:
-            return ravel(*pull(layers, run, down, ds, bend(ddiv)))
-
-        return self._confined(x, down.s), div + self.d * self._a(div), pullback
+        s, div, pullback = divergence_vjp(*self._run(x, cond, order=3))
+        return self._confined(x, s), div + self.d * self._a(div), lambda ds, ddiv: ravel(*pullback(ds, ddiv))
 
     def _quadratic_form_vjp(
         self, x: Array, v: Array, cond: Optional[Array] = None
@@ -203,5 +200,7 @@ def checked_sizes(sizes: Any) -> tuple[int, ...]:
     """Widths (d, h_1, …, h_H, 1) as a tuple of whole numbers >= 1, with at least one hidden layer."""
     sizes = as_sizes(sizes, "(2, 64, 64, 1)")
     if len(sizes) < 3 or sizes[-1] != 1:
-        raise ValueError(f"sizes must be d, at least one hidden width, and 1, like (2, 64, 64, 1), got {sizes}")
+        raise ValueError(
+            f"sizes must be d, at least one hidden width, and 1, like (2, 64, 64, 1), got {sizes}"
+        )
     return sizes

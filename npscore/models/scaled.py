@@ -6,6 +6,8 @@ rule asks for is the same for all of them, with J_F the Jacobian of F in its own
     J = a I + b c J_F                                            s = a x + b F(c x; e)
     div s = d a + b c div F                                      vᵀ J v = a ‖v‖² + b c vᵀ J_F v
     pull(ds) = F.pull(b ds)                                      pull(ds, dq) = F.pull(b ds, b c dq)
+
+Where F = −∇E_F is the gradient of an energy, so is the score: s = −∇E with E(x) = −½ a ‖x‖² + (b/c) E_F(c x; e).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from .._run.borders import as_number
 from .base import Array, Pullback, ScoreModel
 from .registry import built, described
+from .with_energy import WithEnergy
 
 
 class Scaling(NamedTuple):
@@ -30,8 +33,12 @@ class Scaling(NamedTuple):
     e: Optional[Array]
 
 
-class ScaledScore(ScoreModel):
-    """s(x, cond) = a x + b F(c x; e) around a network F, whose θ is the model's; a subclass gives a, b, c and e."""
+class ScaledScore(WithEnergy, ScoreModel):
+    """s(x, cond) = a x + b F(c x; e) around a network F, whose θ is the model's; a subclass gives a, b, c and e.
+
+    ``energy`` and ``log_density`` are those of this score where F is one with an energy (``EnergyMLP``); TypeError
+    elsewhere.
+    """
 
     _VIEWS = ("_network",)
 
@@ -66,6 +73,15 @@ class ScaledScore(ScoreModel):
     @abstractmethod
     def _scaling(self, cond: Optional[Array], like: Array) -> Scaling:
         """a, b, c, e for a clean condition, in the floating type of ``like``."""
+
+    def _energy(self, x: Array, cond: Optional[Array] = None) -> Array:
+        if not isinstance(self._network, WithEnergy):
+            raise TypeError(f"network must have an energy, as EnergyMLP has, got {self._network!r}")
+        a, b, c, e = self._scaling(cond, self._typed(x))
+        if not np.all(c):
+            raise ValueError("c must not be 0 for an energy, which is (b/c) E(c x) beside the square")
+        square = np.einsum("nd,nd->n", x, x)
+        return _flat(b / c) * self._network._energy(c * x, e) - 0.5 * _flat(a) * square  # eq-15.12
 
     # ---- the primitives --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from ..layers import Array, Layer
-from .passes import Forward, _outer, _rows, unit_vectors
+from .passes import Forward, _outer, _rows, plus, times, unit_vectors
 
 
 class Descent(NamedTuple):
@@ -31,10 +31,10 @@ class Descent(NamedTuple):
 
 
 class Bend(NamedTuple):
-    """What a weighted sum Σ κ vᵀ J v of curvatures hands to `pull`.
+    """What the cotangent κ of curvatures q = vᵀ J v hands to `pull`: the gradient of Σ κ q along the directions.
 
-    ``Q[l]`` = Σ_k κ_k u_{l,k}² is (n, h_l); ``dW[l]`` is its gradient in W_l along
-    the directions, and ``dslopes[l]`` that in φ′(z_l), (n, h_l), or None for 0.
+    ``Q[l]`` = −Σ_k κ_k u_{l,k}² is (n, h_l); ``dW[l]`` the gradient in W_l, and ``dslopes[l]`` that in φ′(z_l),
+    (n, h_l), or None for 0.
     """
 
     Q: list[Array]
@@ -52,7 +52,7 @@ def descend(layers: Sequence[Layer], run: Forward) -> Descent:
 
 
 def push(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[list[Array], list[Array]]:
-    """Directions v, (k, n, d) or (k, 1, d), on their way up: what enters each hidden layer, and what W_l makes of it."""
+    """Directions v, (k, n, d) or (k, 1, d), pushed up: what enters each hidden layer, and what W_l makes of it."""
     t, u = [v], []
     for (weight, _), jet in zip(layers[:-1], run.jets):
         u.append(_rows(t[-1], weight.T))  # u_l = W_l t_{l-1}   eq-5.2
@@ -74,11 +74,11 @@ def pull_directions(
     dt = np.zeros_like(u[-1])
     for l in reversed(range(len(u))):
         _, slope, curve = run.jets[l][:3]
-        dslopes.append((dt * u[l]).sum(axis=0))  #                             eq-15.8
+        dslopes.append((dt * u[l]).sum(axis=0))
         du = slope * dt - 2 * dq * (down.g[l] * curve * u[l])  #               eq-15.7
         dW.append(_outer(du, t[l]))  #          dW_l += Σ_k du_kᵀ t_{l-1,k}    eq-15.9
         dt = _rows(du, layers[l].weight)  #     dt_{l-1} = W_lᵀ du_l
-    Q = [(dq * u_l * u_l).sum(axis=0) for u_l in u]
+    Q = [-(dq * u_l * u_l).sum(axis=0) for u_l in u]
     return Bend(Q, dW[::-1], dslopes[::-1])
 
 
@@ -96,32 +96,39 @@ def pull(
 ) -> tuple[list[Layer], list[Array]]:
     """The gradient of Σ ds·s + Σ dq·q: that in every (W_l, b_l), and what is added to the weights' columns of x.
 
-    Σ ds·s = −Σ ds·∇E is E differentiated along ds: p is pushed up once, and Σ κ u² with it, since the second
-    derivative of E along a curve is what p's would be; then all goes back down.
+    Both are derivatives of E: Σ ds·s = Σ (−ds)·∇E is the first along −ds, and each q, a second, enters p_l as Q_l. So
+    p goes up once, Σ w·p_H is the sum, and ∂/∂p_l of it is g_l, which is there already.
     """
-    H = len(run.jets)
-    p, y = [ds], []
-    for l in range(H):
-        y.append(p[-1] @ layers[l].weight.T)  #       y_l = W_l p_{l-1}
-        p.append(run.jets[l][1] * y[-1])  #           p_l = φ′ ∘ y_l + φ″ ∘ Q_l      eq-15.6
+    p, y = [-ds], []
+    for l, jet in enumerate(run.jets):
+        y.append(p[-1] @ layers[l].weight.T)  #    y_l = W_l p_{l-1}
+        p.append(jet[1] * y[-1])  #                p_l = φ′ ∘ y_l + φ″ ∘ Q_l                      eq-15.6
         if bend is not None:
-            p[-1] = p[-1] + run.jets[l][2] * bend.Q[l]
+            p[-1] = plus(p[-1], jet[2] * bend.Q[l])
     ones = np.ones(len(ds), ds.dtype)
-    gradients = [Layer(-(ones @ p[-1])[None, :], np.zeros(1, p[-1].dtype))]  # dw = −Σ p_H
+    gradients = [Layer((ones @ p[-1])[None, :], np.zeros(1, p[-1].dtype))]  # dw = Σ p_H
     more, da = [], None
-    for l in reversed(range(H)):
-        dz = -down.g[l] * run.jets[l][2] * y[l]  #    dz_l = φ′ ∘ da_l − g_l ∘ (φ″ ∘ y_l + φ‴ ∘ Q_l) + φ″ ∘ Σ dt u   eq-15.8
-        if bend is not None:
-            dz = dz - down.g[l] * run.jets[l][3] * bend.Q[l]
-            if bend.dslopes[l] is not None:
-                dz = dz + run.jets[l][2] * bend.dslopes[l]
+    for l, jet in reversed(list(enumerate(run.jets))):
+        dz = _across(jet, down.g[l], y[l], bend, l)
         if da is not None:
-            dz = dz + run.jets[l][1] * da
-        gradients.append(Layer(dz.T @ run.inputs[l], ones @ dz))
-        along = -down.slopes[l].T @ p[l]  #           dW_l += −(dE/dz_l)ᵀ p_{l-1}    eq-15.9
+            dz = plus(dz, times(da, jet[1]))  #    … + φ′ ∘ da_l                                  eq-15.8
+        gradients.append(Layer(dz.T @ run.inputs[l], ones @ dz))  # dW_l = dz_lᵀ a_{l-1} + …      eq-15.9
+        along = down.slopes[l].T @ p[l]  #         … + (dE/dz_l)ᵀ p_{l-1} + Σ_k du_kᵀ t_{l-1,k}   eq-15.9
         more.append(along if bend is None else along + bend.dW[l])
-        da = dz @ layers[l].weight
+        if l > 0:
+            da = dz @ layers[l].weight  #          da_{l-1} = W_lᵀ dz_l
     return gradients[::-1], more[::-1]
+
+
+def _across(jet: Sequence[Array], g: Array, y: Array, bend: Optional[Bend], l: int) -> Array:
+    """What reaches z_l = W_l a_{l-1} + b_l through its own derivatives: φ″ and φ‴ enter here and only here."""
+    dz = jet[2] * y
+    if bend is not None:
+        dz = plus(dz, jet[3] * bend.Q[l])
+    dz = times(dz, g)  # dz_l = g_l ∘ (φ″ ∘ y_l + φ‴ ∘ Q_l) + φ″ ∘ Σ_k dt_k u_k + …               eq-15.8
+    if bend is not None and bend.dslopes[l] is not None:
+        dz = plus(dz, jet[2] * bend.dslopes[l])
+    return dz
 
 
 def push_jacobian(layers: Sequence[Layer], run: Forward) -> Array:

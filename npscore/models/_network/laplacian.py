@@ -18,8 +18,8 @@ from typing import Optional
 import numpy as np
 
 from ..layers import Array, Layer
-from .energy import Bend, Descent
-from .passes import Forward, _outer, _rows
+from .energy import Bend, Descent, descend, pull
+from .passes import Forward, _outer, _rows, plus, times
 from .ring import _end
 
 #: Numbers that the merged matrix of the first step may hold (2**22 float64 are 32 MB): it bounds the directions at a
@@ -27,11 +27,10 @@ from .ring import _end
 FIRST_NUMBERS = 2**22
 
 Pull = Callable[[Sequence[Array]], tuple[list[Array], list[Array]]]
+PullBoth = Callable[[Array, Array], tuple[list[Layer], list[Array]]]
 
 
-def laplacian(
-    layers: Sequence[Layer], run: Forward, down: Descent
-) -> tuple[Array, Callable[[Array], Bend]]:
+def laplacian(layers: Sequence[Layer], run: Forward, down: Descent) -> tuple[Array, Callable[[Array], Bend]]:
     """div s = −ΔE, (n,), and what its cotangent hands to `energy`'s ``pull``."""
     squares, pull_squares = squared_gradients(layers, run)
     bends = [g * jet[2] for g, jet in zip(down.g, run.jets)]  # (n, h_l)
@@ -39,9 +38,41 @@ def laplacian(
 
     def pullback(ddiv: Array) -> Bend:
         dN = [-ddiv[:, None] * bend for bend in bends]
-        return Bend([ddiv[:, None] * N for N in squares], *pull_squares(dN))
+        return Bend([-ddiv[:, None] * N for N in squares], *pull_squares(dN))
 
     return div, pullback
+
+
+def divergence_vjp(layers: Sequence[Layer], run: Forward) -> tuple[Array, Array, PullBoth]:
+    """s (n, d), div s (n,), and ``pullback(ds, ddiv)``, which returns what `energy`'s ``pull`` returns."""
+    if len(layers) == 2:
+        return one_hidden(layers, run)
+    down = descend(layers, run)
+    div, bend = laplacian(layers, run, down)
+    return down.s, div, lambda ds, ddiv: pull(layers, run, down, ds, bend(ddiv))
+
+
+def one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Array, PullBoth]:
+    """s, div and the whole pullback with one hidden layer, all that is shared by the rows multiplied beforehand.
+
+    No array of the size of the batch has a further side of d.
+    """
+    (W, _), (w, _) = layers
+    _, slope, curve, third = run.jets[0]
+    w, V = w[0], w.T * W  # (h,), (h, d): V_ij = w_i W_ij
+    N = np.einsum("hd,hd->h", W, W)  # (h,)
+
+    def pullback(ds: Array, ddiv: Array) -> tuple[list[Layer], list[Array]]:
+        p, bent = -ds, ddiv @ curve  # (n, d), (h,): Σ_n ddiv φ″
+        along = slope.T @ p  # (h, d)
+        dw = np.einsum("hd,hd->h", along, W) - N * bent
+        dz = times(p @ V.T, curve)
+        dz = plus(dz, times(np.multiply.outer(-ddiv, w * N), third))  # (n, h)   eq-15.11
+        dW = w[:, None] * along - 2 * (w * bent)[:, None] * W
+        gradients = [Layer(dz.T @ run.inputs[0], dz.sum(axis=0)), Layer(dw[None, :], np.zeros(1, dw.dtype))]
+        return gradients, [dW]
+
+    return -(slope @ V), -(curve @ (w * N)), pullback
 
 
 def squared_gradients(layers: Sequence[Layer], run: Forward) -> tuple[list[Array], Pull]:
@@ -57,6 +88,8 @@ def squared_gradients(layers: Sequence[Layer], run: Forward) -> tuple[list[Array
         return [dW[0] + own, *dW[1:]], dslopes
 
     return [first, *further], pullback
+
+
 def directions(sizes: Sequence[int]) -> int:
     """How many directions a row carries at a time in a network of these widths (d, h_1, …, h_H, 1)."""
     return 0 if len(sizes) < 4 else min(*sizes[:2], _at_a_time(sizes[1], sizes[2]))
