@@ -31,6 +31,10 @@ TEXT = "test_derivations.py::test_every_block_runs"
 RATIO = "samplers/test_metropolis.py::"
 RUNS = "samplers/test_metropolis_runs.py::"
 KINETIC = "samplers/test_kinetic.py::"
+ENERGY = "models/test_energy.py::test_every_gradient_is_the_complex_step"
+SLOPE = "models/test_energy.py::test_the_score_is_minus_the_gradient_of_the_energy"
+LAPLACIAN = "models/test_energy.py::test_the_jacobian_is_symmetric_and_the_laplacian_its_trace"
+CARRIED = "models/test_energy.py::test_the_fast_rules_are_the_sum_over_directions"
 THEOREM = "objectives/test_theorem.py::test_for_a_linear_score_in_closed_form_at_any_dimension"
 
 
@@ -103,6 +107,66 @@ MISTAKES = [
          f"{CUTS}[hidden0-0-1048576]"),
         ("the closing edge not counted", "hidden[-1:] + hidden", "[0] + hidden",
          "models/test_trace.py::test_the_cut_is_where_multiplications_are_fewest"),
+    ),
+    *_table(
+        "models/_network/energy.py",
+        ("+grad E", "return Descent(-g.pop()", "return Descent(g.pop()", f"{SLOPE}[hidden1-silu]"),
+        ("an energy's phi''' dropped", "dz = plus(dz, jet[3] * bend.Q[l])", "dz = dz",
+         f"{ENERGY}[hidden1-tanh-ism]", f"{ENERGY}[hidden0-silu-ssm_vr]"),
+        ("an energy's phi'' dropped", "dz = jet[2] * y", "dz = 0 * y", f"{ENERGY}[hidden1-tanh-esm]"),
+        ("curvature of +E", "return -sum(bends)", "return sum(bends)", f"{LAPLACIAN}[hidden1-gelu]"),
+        ("curvature of the last layer only", "return -sum(bends)", "return -sum(bends[-1:])",
+         f"{LAPLACIAN}[hidden1-gelu]", f"{CARRIED}[hidden1-2-4194304]"),
+        ("1'H1 for the trace", "t, u = push(layers, run, unit_vectors(layers[0].weight))",
+         "t, u = push(layers, run, unit_vectors(layers[0].weight).sum(axis=0, keepdims=True))",
+         f"{CARRIED}[hidden1-9-4194304]"),
+        ("factor 2 of a squared direction", "slope * dt - 2 * dq", "slope * dt - dq", f"{ENERGY}[hidden1-sin-ssm]"),
+        ("the way along directions left out", "dz = plus(dz, jet[2] * bend.dslopes[l])", "dz = dz",
+         f"{ENERGY}[hidden2-silu-ism]"),
+        ("the gradient through the score left out", "along = down.slopes[l].T @ p[l]",
+         "along = 0 * down.slopes[l].T @ p[l]", f"{ENERGY}[hidden1-erf-dsm]"),
+    ),
+    *_table(
+        "models/_network/laplacian.py",
+        ("+grad E with one hidden layer", "return -(slope @ V)", "return (slope @ V)", f"{SLOPE}[hidden0-tanh]"),
+        ("+Laplacian of E with one hidden layer", "-(curve @ (w * N)), pullback", "curve @ (w * N), pullback",
+         f"{LAPLACIAN}[hidden0-tanh]"),
+        ("phi''' dropped with one hidden layer", "times(np.multiply.outer(-ddiv, w * N), third)", "0 * third",
+         f"{ENERGY}[hidden0-tanh-ism]"),
+        ("factor 2 of a row norm", "- 2 * (w * bent)", "- (w * bent)", f"{ENERGY}[hidden0-gelu-ism]"),
+        ("1'H1 with one hidden layer", 'N = np.einsum("hd,hd->h", W, W)', "N = W.sum(axis=1) ** 2",
+         f"{LAPLACIAN}[hidden0-silu]"),
+        ("+Laplacian of E", "div = -sum(_dot", "div = sum(_dot", f"{LAPLACIAN}[hidden1-tanh]"),
+        ("the last layer's term only", "for bend, N in zip(bends, squares))",
+         "for bend, N in [(bends[-1], squares[-1])])",
+         f"{LAPLACIAN}[hidden1-tanh]", f"{CARRIED}[hidden2-2-4194304]"),
+        ("1'H1", 'first = np.einsum("hd,hd->h", W1, W1)[None, :]', "first = (W1.sum(axis=1) ** 2)[None, :]",
+         f"{LAPLACIAN}[hidden1-silu]"),
+        ("detached Laplacian", "pull(layers, run, down, ds, bend(ddiv))", "pull(layers, run, down, ds, bend(0 * ddiv))",
+         f"{ENERGY}[hidden1-tanh-ism]"),
+        ("factor 2 of the squared gradients at the top", "du = 2 * dN[-1]", "du = dN[-1]",
+         f"{ENERGY}[hidden1-tanh-ism]"),
+        ("factor 2 of the squared gradients between", "slope * dt + 2 * dN", "slope * dt + dN",
+         f"{ENERGY}[hidden2-tanh-ism]"),
+        ("directions of an energy lost", "for ks in chunks[1:]", "for ks in chunks[2:]", f"{CARRIED}[hidden1-9-1]"),
+        ("an energy's gradient not turned back", "lambda gradient: gradient @ Q.T",
+         "lambda gradient: gradient @ Q.T[::-1]",
+         f"{CARRIED}[hidden1-9-4194304]"),
+    ),
+    *_table(
+        "models/energy.py",
+        ("detached curvature", "t, u, dq.reshape(", "t, u, 0 * dq.reshape(", f"{ENERGY}[hidden1-tanh-ssm]"),
+        ("confinement not squared", "/ self._confinement**2", "/ self._confinement",
+         "models/test_energy.py::test_the_confinement_is_the_wrapper_with_a_minus_one_over_its_square"),
+        ("the confinement's divergence not times d", "return self._confined(x, s), div + self.d * self._a(div)",
+         "return self._confined(x, s), div + self._a(div)", f"{LAPLACIAN}[hidden1-tanh]"),
+    ),
+    *_table(
+        "models/scaled.py",
+        ("an energy times c", "_flat(b / c)", "_flat(b * c)",
+         "models/test_energy.py::test_in_every_form_the_score_is_minus_the_gradient_of_its_energy[edm-hidden0]"),
+        ("the square of a wrapper's energy without its half", "- 0.5 * _flat(a) * square", "- _flat(a) * square",
+         "models/test_energy.py::test_in_every_form_the_score_is_minus_the_gradient_of_its_energy[v-hidden1]"),
     ),
     *_table(
         "models/rows.py",
