@@ -134,6 +134,16 @@ def test_the_score_of_a_mixture_is_learned():
     assert shown["relative_loss_network"] < 0.02 < 0.5 < shown["relative_loss_gaussian"]
 
 
+def test_a_free_field_circulates_and_an_energy_does_not():
+    shown = numbers("energy_field")
+    free, bound = shown["MLP, two outputs"], shown["EnergyMLP"]
+    assert np.abs(bound["circulation"]).max() < 1e-12 < 0.1 < np.abs(free["circulation"]).max()  # eq-15.14
+    assert bound["largest_curl"] < 1e-13 < 1 < free["largest_curl"]
+    gap = np.array(free["circulation"]) - free["flux_of_curl"]  # eq-15.15
+    assert np.abs(gap).max() < 1e-4
+    assert free["relative_loss"] < 0.04 and bound["relative_loss"] < 0.04  # both are fits
+
+
 def test_ascent_loses_the_spread_and_langevin_keeps_it():
     shown = numbers("ascent_and_langevin")
     assert shown["ascent_converged"] == shown["chains"]

@@ -77,6 +77,27 @@ def test_the_claims_numbers_are_the_worst_cases():
     assert made["6a"]["number"] == min(small[f"float64 {act}"][faster] for act in ("tanh", "isru"))
 
 
+def test_energies_were_checked_and_their_ratios_are_those_of_the_least_times():
+    shown = numbers("energy_speed")
+    assert len(shown["seconds"]) == 6 and shown["machine"]["threads"]["torch"] == 1
+    for size, kind, row in rows(shown):
+        assert {"npscore, exact", *EXACT} <= row.keys()
+        for name, entry in row.items():
+            assert "npscore" in name or 0 <= entry["disagreement"] <= TOLERANCE[kind.split()[0]]
+            low, high = entry["quartiles"]
+            assert 0 < entry["least"] <= low <= entry["median"] <= high
+        exact = min(row[name]["least"] for name in EXACT)
+        ratio = shown["ratios"][size][kind]["fastest exact peer / npscore"]
+        assert ratio == pytest.approx(exact / row["npscore, exact"]["least"], rel=1e-12)
+    for claim, hidden in (("1", 1), ("2", 2)):
+        sizes = [size for size in shown["seconds"] if len(size.split("-")[1].split("x")) == hidden]
+        worst = min(
+            row["fastest exact peer / npscore"] for size in sizes for row in shown["ratios"][size].values()
+        )
+        made = shown["claims"][claim]
+        assert len(sizes) == 3 and made["number"] == worst and made["held"] is (worst >= made["at_least"])
+
+
 def test_all_fits_end_at_the_same_loss():
     shown = numbers("fit_speed")
     for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-10)):

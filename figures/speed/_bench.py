@@ -10,7 +10,7 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 
@@ -41,9 +41,9 @@ QUICK = Pace(rounds=2, burst=0.001, pause=0.0)
 
 
 class Case(NamedTuple):
-    """One problem: an MLP and a batch, with a probe and a noise vector for every row."""
+    """One problem: a network and a batch, with a probe and a noise vector for every row."""
 
-    model: ns.MLP
+    model: Union[ns.MLP, ns.EnergyMLP]
     x: Array
     v: Array
     noise: Array
@@ -51,8 +51,12 @@ class Case(NamedTuple):
 
     @classmethod
     def make(cls, d: int, hidden: Sequence[int], n: int, activation: str, dtype: str) -> Case:
-        rng = np.random.default_rng(0)
-        model = ns.MLP.init((d, *hidden, d), activation, rng=1, dtype=dtype)
+        return cls.of(ns.MLP.init((d, *hidden, d), activation, rng=1, dtype=dtype), n)
+
+    @classmethod
+    def of(cls, model: Any, n: int) -> Case:
+        """A batch of n rows and what goes with it, for this model and of its type."""
+        rng, d, dtype = np.random.default_rng(0), model.d, model.dtype
         x, noise = (rng.standard_normal((n, d)).astype(dtype) for _ in range(2))
         return cls(model, x, np.copysign(np.ones_like(x), rng.standard_normal((n, d))).astype(dtype), noise)
 
@@ -146,9 +150,14 @@ def interleaved(steps: dict[str, Step], first: dict[str, float], pace: Pace) -> 
 
 
 def summary(times: Sequence[float]) -> dict[str, Any]:
-    """Median, quartiles and how many."""
+    """Median, quartiles, the least and how many."""
     low, high = np.quantile(times, (0.25, 0.75)).tolist()
-    return {"median": statistics.median(times), "quartiles": [low, high], "repeats": len(times)}
+    return {
+        "median": statistics.median(times),
+        "quartiles": [low, high],
+        "least": min(times),
+        "repeats": len(times),
+    }
 
 
 def peak_bytes(step: Step) -> int:

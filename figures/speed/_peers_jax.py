@@ -1,4 +1,4 @@
-"""What a user would write in JAX for the loss of an MLP score and its full gradient, jitted.
+"""What a user would write in JAX for the loss of a network's score, or of an energy's, and its full gradient, jitted.
 
 Parameters are [W1, b1, W2, b2, …]; every step returns the loss and the gradients in that order.
 """
@@ -17,6 +17,7 @@ jax.config.update("jax_enable_x64", True)
 
 Array = jax.Array
 Step = Callable[[], tuple[Array, Sequence[Array]]]
+Field = Callable[[Sequence[Array], str, Array], Array]
 
 ACTIVATIONS = {"tanh": jnp.tanh, "isru": lambda z: z * jax.lax.rsqrt(1 + z * z)}
 DIRECTION_BYTES = 4 * 2**30  # rows are taken in chunks where the tangents of all directions would be larger
@@ -29,26 +30,33 @@ def network(params: Sequence[Array], activation: str, x: Array) -> Array:
     return x @ params[-2].T + params[-1]
 
 
-def exact(params: Sequence[Array], activation: str, x: Array) -> Array:
+def minus_gradient(params: Sequence[Array], activation: str, x: Array) -> Array:
+    """The score of an energy, of a row or of a batch."""
+    return -jax.grad(lambda x: network(params, activation, x).sum())(x)
+
+
+def exact(params: Sequence[Array], activation: str, x: Array, field: Field = network) -> Array:
     """Exact ISM, the trace from jacfwd under vmap."""
 
     def of_row(row: Array) -> Array:
-        score = lambda x: network(params, activation, x)  # noqa: E731
+        score = lambda x: field(params, activation, x)  # noqa: E731
         s = score(row)
         return 0.5 * s @ s + jnp.trace(jax.jacfwd(score)(row))
 
     return jax.vmap(of_row)(x).mean()
 
 
-def sliced(params: Sequence[Array], activation: str, x: Array, v: Array) -> Array:
+def sliced(params: Sequence[Array], activation: str, x: Array, v: Array, field: Field = network) -> Array:
     """Sliced ISM with one projection, J v by jvp."""
-    s, Jv = jax.jvp(lambda x: network(params, activation, x), (x,), (v,))
+    s, Jv = jax.jvp(lambda x: field(params, activation, x), (x,), (v,))
     return (0.5 * (s * s).sum(1) + (Jv * v).sum(1)).mean()
 
 
-def denoising(params: Sequence[Array], activation: str, x: Array, noise: Array, sigma: float) -> Array:
+def denoising(
+    params: Sequence[Array], activation: str, x: Array, noise: Array, sigma: float, field: Field = network
+) -> Array:
     """DSM."""
-    residual = network(params, activation, x + sigma * noise) + noise / sigma
+    residual = field(params, activation, x + sigma * noise) + noise / sigma
     return 0.5 * (residual * residual).sum(1).mean()
 
 
@@ -86,14 +94,15 @@ def steps(case: Any) -> dict[str, Step]:
     params = [jnp.asarray(part) for layer in case.model.layers for part in layer]
     x, v, noise = map(jnp.asarray, (case.x, case.v, case.noise))
     act, sigma = case.model.activation.name, case.sigma
+    field = minus_gradient if hasattr(case.model, "energy") else network
 
     def both(loss: Callable[..., Array], *data: Array) -> Step:
         return compiled(jax.value_and_grad(loss), params, *data)
 
     return {
-        "JAX, jacfwd": compiled(in_chunks(lambda p, x: exact(p, act, x), chunks(case)), params, x),
-        "JAX, sliced by jvp": both(lambda p, x, v: sliced(p, act, x, v), x, v),
-        "JAX, DSM": both(lambda p, x, e: denoising(p, act, x, e, sigma), x, noise),
+        "JAX, jacfwd": compiled(in_chunks(lambda p, x: exact(p, act, x, field), chunks(case)), params, x),
+        "JAX, sliced by jvp": both(lambda p, x, v: sliced(p, act, x, v, field), x, v),
+        "JAX, DSM": both(lambda p, x, e: denoising(p, act, x, e, sigma, field), x, noise),
     }
 
 

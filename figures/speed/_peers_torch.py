@@ -1,4 +1,4 @@
-"""What a user would write in PyTorch for the loss of an MLP score and its full gradient.
+"""What a user would write in PyTorch for the loss of a network's score, or of an energy's, and its full gradient.
 
 Parameters are [W1, b1, W2, b2, …]; every step returns the loss and the gradients in that order.
 """
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.func import grad_and_value, jacfwd, jvp, vmap
+from torch.func import grad, grad_and_value, jacfwd, jvp, vmap
 from torch.nn.functional import linear
 
 Tensor = torch.Tensor
 Step = Callable[[], tuple[Tensor, Sequence[Tensor]]]
+Field = Callable[[Sequence[Tensor], str, Tensor], Tensor]
 
 ACTIVATIONS = {"tanh": torch.tanh, "isru": lambda z: z * torch.rsqrt(1 + z * z)}
 GRAPH_BYTES = 4 * 2**30  # rows are taken in chunks where the graph of all directions would be larger
@@ -31,42 +32,59 @@ def network(params: Sequence[Tensor], activation: str, x: Tensor) -> Tensor:
     return linear(x, params[-2], params[-1])
 
 
-def backward_passes(params: Sequence[Tensor], activation: str, x: Tensor) -> Tensor:
+def minus_gradient(params: Sequence[Tensor], activation: str, x: Tensor) -> Tensor:
+    """The score of an energy, by a backward pass with ``create_graph``."""
+    x = x if x.requires_grad else x.detach().requires_grad_()
+    return -torch.autograd.grad(network(params, activation, x).sum(), x, create_graph=True)[0]
+
+
+def functional_gradient(params: Sequence[Tensor], activation: str, x: Tensor) -> Tensor:
+    """The score of an energy, of a row or of a batch, by ``torch.func``."""
+    return -grad(lambda x: network(params, activation, x).sum())(x)
+
+
+def backward_passes(params: Sequence[Tensor], activation: str, x: Tensor, field: Field = network) -> Tensor:
     """Exact ISM, the trace from d backward passes with ``create_graph``."""
     x = x.detach().requires_grad_()
-    s = network(params, activation, x)
+    s = field(params, activation, x)
     rows = [torch.autograd.grad(s[:, i].sum(), x, create_graph=True)[0][:, i] for i in range(x.shape[1])]
     return (0.5 * (s * s).sum(1) + torch.stack(rows).sum(0)).mean()
 
 
-def functional(params: Sequence[Tensor], activation: str, x: Tensor) -> Tensor:
+def functional(params: Sequence[Tensor], activation: str, x: Tensor, field: Field = network) -> Tensor:
     """Exact ISM, the trace from ``torch.func``: jacfwd under vmap."""
 
     def score(row: Tensor) -> tuple[Tensor, Tensor]:
-        s = network(params, activation, row)
+        s = field(params, activation, row)
         return s, s
 
     J, s = vmap(jacfwd(score, has_aux=True))(x)
     return (0.5 * (s * s).sum(1) + J.diagonal(dim1=1, dim2=2).sum(1)).mean()
 
 
-def sliced_backward(params: Sequence[Tensor], activation: str, x: Tensor, v: Tensor) -> Tensor:
+def sliced_backward(
+    params: Sequence[Tensor], activation: str, x: Tensor, v: Tensor, field: Field = network
+) -> Tensor:
     """Sliced ISM with one projection, vᵀJ from one backward pass with ``create_graph``."""
     x = x.detach().requires_grad_()
-    s = network(params, activation, x)
+    s = field(params, activation, x)
     (vJ,) = torch.autograd.grad((s * v).sum(), x, create_graph=True)
     return (0.5 * (s * s).sum(1) + (vJ * v).sum(1)).mean()
 
 
-def sliced_forward(params: Sequence[Tensor], activation: str, x: Tensor, v: Tensor) -> Tensor:
+def sliced_forward(
+    params: Sequence[Tensor], activation: str, x: Tensor, v: Tensor, field: Field = network
+) -> Tensor:
     """The same with J v from a forward pass of tangents."""
-    s, Jv = jvp(lambda x: network(params, activation, x), (x,), (v,))
+    s, Jv = jvp(lambda x: field(params, activation, x), (x,), (v,))
     return (0.5 * (s * s).sum(1) + (Jv * v).sum(1)).mean()
 
 
-def denoising(params: Sequence[Tensor], activation: str, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
+def denoising(
+    params: Sequence[Tensor], activation: str, x: Tensor, noise: Tensor, sigma: float, field: Field = network
+) -> Tensor:
     """DSM."""
-    residual = network(params, activation, x + sigma * noise) + noise / sigma
+    residual = field(params, activation, x + sigma * noise) + noise / sigma
     return 0.5 * (residual * residual).sum(1).mean()
 
 
@@ -75,7 +93,7 @@ def eager(loss: Callable[..., Tensor], params: Sequence[Tensor], activation: str
 
     def step() -> tuple[Tensor, Sequence[Tensor]]:
         value = loss(params, activation, *data)
-        return value.detach(), torch.autograd.grad(value, params)
+        return value.detach(), torch.autograd.grad(value, params, materialize_grads=True)
 
     return step
 
@@ -116,12 +134,18 @@ def steps(case: Any) -> dict[str, Step]:
     x, v, noise = map(tensor, (case.x, case.v, case.noise))
     act = case.model.activation.name
     rows = max(1, min(case.n, GRAPH_BYTES * case.n // case.direction_bytes))
+    is_energy = hasattr(case.model, "energy")
+    field, functional_field = (minus_gradient, functional_gradient) if is_energy else (network, network)
     return {
-        "PyTorch, d backward passes": in_chunks(lambda x: eager(backward_passes, params, act, x), x, rows),
-        "PyTorch, torch.func": in_chunks(lambda x: transformed(functional, params, act, x), x, rows),
-        "PyTorch, sliced by a double backward": eager(sliced_backward, params, act, x, v),
-        "PyTorch, sliced by jvp": eager(sliced_forward, params, act, x, v),
-        "PyTorch, DSM": eager(denoising, params, act, x, noise, case.sigma),
+        "PyTorch, d backward passes": in_chunks(
+            lambda x: eager(backward_passes, params, act, x, field), x, rows
+        ),
+        "PyTorch, torch.func": in_chunks(
+            lambda x: transformed(functional, params, act, x, functional_field), x, rows
+        ),
+        "PyTorch, sliced by a double backward": eager(sliced_backward, params, act, x, v, field),
+        "PyTorch, sliced by jvp": eager(sliced_forward, params, act, x, v, functional_field),
+        "PyTorch, DSM": eager(denoising, params, act, x, noise, case.sigma, field),
     }
 
 

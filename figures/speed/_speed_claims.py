@@ -17,10 +17,10 @@ def shape(size: str) -> tuple[int, list[int], int]:
     return int(d), [int(width) for width in hidden.split("x")], int(n)
 
 
-def fastest(row: dict[str, Any], *words: str) -> Optional[str]:
-    """The fastest peer whose name holds one of these words; None where none was timed."""
+def fastest(row: dict[str, Any], *words: str, of: str = "median") -> Optional[str]:
+    """The fastest peer whose name holds one of these words, ``of`` "median" or "least"; None where none was timed."""
     peers = [name for name in row if "npscore" not in name and any(word in name for word in words)]
-    return min(peers, key=lambda name: row[name]["median"], default=None)
+    return min(peers, key=lambda name: row[name][of], default=None)
 
 
 def is_small(d: int, hidden: Sequence[int], n: int) -> bool:
@@ -43,19 +43,21 @@ RATIOS = {
 NAMES = {"npscore": OURS, "its own DSM": OUR_DSM, "its BLAS products": FLOOR, "NumPy by hand": BY_HAND}
 
 
-def ratios(seconds: dict[str, Any]) -> dict[str, Any]:
-    """The quotients of medians, by size and kind: {size: {kind: {ratio: number}}}."""
-    return {size: {kind: row_ratios(row) for kind, row in kinds.items()} for size, kinds in seconds.items()}
+def ratios(seconds: dict[str, Any], of: str = "median") -> dict[str, Any]:
+    """The quotients of medians or of the least times, by size and kind: {size: {kind: {ratio: number}}}."""
+    return {
+        size: {kind: row_ratios(row, of) for kind, row in kinds.items()} for size, kinds in seconds.items()
+    }
 
 
-def row_ratios(row: dict[str, Any]) -> dict[str, Any]:
+def row_ratios(row: dict[str, Any], of: str) -> dict[str, Any]:
     found = {}
     for name, words in RATIOS.items():
-        above, below = (NAMES.get(part) or fastest(row, *words) for part in name.split(" / "))
+        above, below = (NAMES.get(part) or fastest(row, *words, of=of) for part in name.split(" / "))
         if above in row and below in row:
-            found[name] = row[above]["median"] / row[below]["median"]
+            found[name] = row[above][of] / row[below][of]
     if fastest(row, *EXACT):
-        found["fastest exact peer"] = fastest(row, *EXACT)
+        found["fastest exact peer"] = fastest(row, *EXACT, of=of)
     return found
 
 

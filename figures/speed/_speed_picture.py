@@ -16,13 +16,14 @@ MARKS = {
 }
 
 
-def dots(row: dict[str, Any]) -> dict[str, float]:
-    """The seconds that each mark shows, those that were measured."""
-    names = (OURS, fastest(row, *EXACT), fastest(row, "sliced"), fastest(row, "DSM"), FLOOR)
-    return {label: row[name]["median"] for label, name in zip(MARKS, names) if name in row}
+def dots(row: dict[str, Any], of: str) -> dict[str, float]:
+    """The seconds that each mark shows, medians or the least, those that were measured."""
+    peers = [fastest(row, *words, of=of) for words in (EXACT, ("sliced",), ("DSM",))]
+    names = (OURS, *peers, FLOOR)
+    return {label: row[name][of] for label, name in zip(MARKS, names) if name in row}
 
 
-def draw(numbers: dict[str, Any]) -> Any:
+def draw(numbers: dict[str, Any], of: str = "median") -> Any:
     """Dots on a log axis; the factor between npscore and the fastest exact peer stands on the line between them."""
     figure = new_figure(12, 0.55 * max(4, len(numbers["seconds"])) + 2.2)
     panels = figure.subplots(1, 2, sharey=True, sharex=True)
@@ -30,7 +31,7 @@ def draw(numbers: dict[str, Any]) -> Any:
     for axes, dtype in zip(panels, ("float32", "float64")):
         for y, size in enumerate(sizes):
             if row := numbers["seconds"][size].get(f"{dtype} tanh"):
-                draw_row(axes, y, dots(row))
+                draw_row(axes, y, dots(row, of))
         axes.set_xscale("log")
         axes.margins(x=0.14, y=0.12)
         axes.set_title(f"{dtype}, tanh")

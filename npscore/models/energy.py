@@ -10,7 +10,7 @@ import numpy as np
 
 from .._run.borders import as_count, as_positive
 from ..activations import Activation
-from ._network.energy import curvature, descend, pull, pull_directions, push, push_jacobian
+from ._network.energy import bends, curvature, descend, pull, pull_directions, push, push_jacobian
 from ._network.laplacian import directions, divergence_vjp, laplacian
 from ._network.passes import Forward, forward, score
 from .base import Array, Pullback
@@ -161,10 +161,11 @@ class EnergyMLP(WithEnergy, FeedForward):
         down = descend(layers, run)
         probes = v.reshape(-1, *x.shape)  # (k, n, d)
         t, u = push(layers, run, probes)
-        q = curvature(run, down, u).reshape(v.shape[:-1])
+        bent = bends(run, down)
+        q = curvature(bent, u).reshape(v.shape[:-1])
 
         def pullback(ds: Array, dq: Array) -> Array:
-            bend = pull_directions(layers, run, down, t, u, dq.reshape(len(probes), -1))
+            bend = pull_directions(layers, run, bent, t, u, dq.reshape(len(probes), -1))
             return ravel(*pull(layers, run, down, ds, bend))
 
         return self._confined(x, down.s), q + self._a(q) * np.einsum("...d,...d->...", v, v), pullback

@@ -60,26 +60,37 @@ def push(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[list[Array], 
     return t[:-1], u
 
 
-def curvature(run: Forward, down: Descent, u: Sequence[Array]) -> Array:
+def bends(run: Forward, down: Descent) -> list[Array]:
+    """What a squared direction counts in every hidden layer, g_l ∘ φ″, (n, h_l)."""
+    return [g * jet[2] for g, jet in zip(down.g, run.jets)]
+
+
+def curvature(bent: Sequence[Array], u: Sequence[Array]) -> Array:
     """The quadratic forms q = vᵀ J v = −vᵀ ∇²E v of the directions, (k, n)."""
-    bends = [(g * jet[2] * u_l * u_l).sum(axis=-1) for g, jet, u_l in zip(down.g, run.jets, u)]
-    return -sum(bends)  # q = −Σ_l Σ_j g_l φ″ u_l²             eq-15.4
+    return -sum(np.einsum("nh,knh,knh->kn", b, u_l, u_l) for b, u_l in zip(bent, u))  # −Σ g φ″ u²    eq-15.4
 
 
 def pull_directions(
-    layers: Sequence[Layer], run: Forward, down: Descent, t: Sequence[Array], u: Sequence[Array], dq: Array
+    layers: Sequence[Layer],
+    run: Forward,
+    bent: Sequence[Array],
+    t: Sequence[Array],
+    u: Sequence[Array],
+    dq: Array,
 ) -> Bend:
     """The gradient of Σ dq·q that reaches weights and slopes along the directions; ``dq`` is (k, n) or (1, n)."""
-    dq, dW, dslopes = dq[..., None], [], []
-    dt = np.zeros_like(u[-1])
+    dW, dslopes = [], []
+    dt = None
     for l in reversed(range(len(u))):
-        _, slope, curve = run.jets[l][:3]
-        dslopes.append((dt * u[l]).sum(axis=0))
-        du = slope * dt - 2 * dq * (down.g[l] * curve * u[l])  #               eq-15.7
-        dW.append(_outer(du, t[l]))  #          dW_l += Σ_k du_kᵀ t_{l-1,k}    eq-15.9
-        dt = _rows(du, layers[l].weight)  #     dt_{l-1} = W_lᵀ du_l
-    Q = [-(dq * u_l * u_l).sum(axis=0) for u_l in u]
-    return Bend(Q, dW[::-1], dslopes[::-1])
+        du = -2 * dq[..., None] * (bent[l] * u[l])
+        if dt is not None:
+            dslopes.append(np.einsum("knh,knh->nh", dt, u[l]))
+            du = plus(du, times(dt, run.jets[l][1]))  # du_l = φ′ ∘ dt_l − 2 dq g_l ∘ φ″ ∘ u_l       eq-15.7
+        dW.append(_outer(du, t[l]))  #                  dW_l = Σ_k du_kᵀ t_{l-1,k}                  eq-15.9
+        if l > 0:
+            dt = _rows(du, layers[l].weight)  #         dt_{l-1} = W_lᵀ du_l
+    Q = [-np.einsum("kn,knh,knh->nh", dq, u_l, u_l) for u_l in u]
+    return Bend(Q, dW[::-1], [*dslopes[::-1], None])
 
 
 def laplacian_by_directions(
@@ -87,8 +98,9 @@ def laplacian_by_directions(
 ) -> tuple[Array, Callable[[Array], Bend]]:
     """Any depth: div s = −ΔE as the sum of d quadratic forms, the unit vectors pushed up together (the plain rule)."""
     t, u = push(layers, run, unit_vectors(layers[0].weight))
-    div = curvature(run, down, u).sum(axis=0)  # eq-15.5
-    return div, lambda ddiv: pull_directions(layers, run, down, t, u, ddiv[None, :])
+    bent = bends(run, down)
+    div = curvature(bent, u).sum(axis=0)  # eq-15.5
+    return div, lambda ddiv: pull_directions(layers, run, bent, t, u, ddiv[None, :])
 
 
 def pull(
@@ -137,7 +149,7 @@ def push_jacobian(layers: Sequence[Layer], run: Forward) -> Array:
     _, u = push(layers, run, unit_vectors(layers[0].weight))  # u[l][k, n, j] = ∂z_{l,nj}/∂x_k
     n, d = down.s.shape
     J = np.zeros((n, d, d), down.s.dtype)
-    for g, jet, u_l in zip(down.g, run.jets, u):
+    for bent, u_l in zip(bends(run, down), u):
         U = np.broadcast_to(u_l, (d, n, u_l.shape[-1])).transpose(1, 0, 2)  # (n, d, h_l)
-        J -= (U * (g * jet[2])[:, None, :]) @ U.transpose(0, 2, 1)  # eq-15.10
+        J -= (U * bent[:, None, :]) @ U.transpose(0, 2, 1)  # eq-15.10
     return J

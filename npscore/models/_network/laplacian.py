@@ -18,7 +18,7 @@ from typing import Optional
 import numpy as np
 
 from ..layers import Array, Layer
-from .energy import Bend, Descent, descend, pull
+from .energy import Bend, Descent, bends, descend, pull
 from .passes import Forward, _outer, _rows, plus, times
 from .ring import _end
 
@@ -33,11 +33,11 @@ PullBoth = Callable[[Array, Array], tuple[list[Layer], list[Array]]]
 def laplacian(layers: Sequence[Layer], run: Forward, down: Descent) -> tuple[Array, Callable[[Array], Bend]]:
     """div s = −ΔE, (n,), and what its cotangent hands to `energy`'s ``pull``."""
     squares, pull_squares = squared_gradients(layers, run)
-    bends = [g * jet[2] for g, jet in zip(down.g, run.jets)]  # (n, h_l)
-    div = -sum(_dot(bend, N) for bend, N in zip(bends, squares))  # eq-15.5
+    bent = bends(run, down)  # (n, h_l)
+    div = -sum(_dot(bend, N) for bend, N in zip(bent, squares))  # eq-15.5
 
     def pullback(ddiv: Array) -> Bend:
-        dN = [-ddiv[:, None] * bend for bend in bends]
+        dN = [-ddiv[:, None] * bend for bend in bent]
         return Bend([-ddiv[:, None] * N for N in squares], *pull_squares(dN))
 
     return div, pullback
