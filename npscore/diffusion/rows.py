@@ -207,7 +207,7 @@ def edm_row(ends: Ends, gamma: float, s_noise: float) -> HeunRow:
         )
     level, next_level = e.sigma_t / e.alpha_t, e.sigma_s / e.alpha_s
     raised = (1.0 + gamma) * level
-    t = float(schedule.from_ratio(raised)) if gamma else e.t  # ValueError beyond the schedule
+    t = _raised_time(e, raised) if gamma else e.t
     alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
     added = float(s_noise * np.sqrt(gamma * (2.0 + gamma)) * level)  # √(σ̂² − σ²)
     _, _, u, w, _ = reading(e.of, alpha, sigma)
@@ -220,6 +220,17 @@ def edm_row(ends: Ends, gamma: float, s_noise: float) -> HeunRow:
     half = 0.5 * e.alpha_s * move
     end = (e.alpha_s / alpha + half * u, half * w, half * u_s, half * w_s)  # eq-14.13
     return HeunRow(t, e.s, *map(float, start), False, *map(float, end))
+
+
+def _raised_time(ends: Ends, raised: float) -> float:
+    """The time whose σ/α is ``raised``, the level that churn leads to."""
+    try:
+        return float(ends.schedule.from_ratio(raised))
+    except ValueError as error:
+        raise ValueError(
+            f"churn must lead to a noise level that {ends.schedule!r} has, got one from t = {ends.t} to σ/α = "
+            f"{raised:.6g}: take no churn there (s_tmax), or start a little below"
+        ) from error
 
 
 def _sum(*products: tuple[float, float]) -> float:

@@ -124,6 +124,24 @@ def test_ho_s_simple_loss_is_a_weighted_dsm():
     assert relative_error(simple.grad, weighted.grad) < 1e-12
 
 
+@pytest.mark.parametrize(
+    "label", [RNG.standard_normal((N, 2)), np.array([0.4, -1.3])], ids=["a row each", "shared"]
+)
+def test_a_label_stands_behind_the_time(label):
+    """Also where the model is one of the user's, with t and the label among the columns of its condition."""
+    t = TIMES[repr(VP())]
+    alpha, sigma = VP().alpha(t)[:, None], VP().sigma(t)[:, None]
+    cond = np.column_stack([t, np.broadcast_to(label, (N, 2))])
+    net = ns.MLP.init((D, 7, D), "silu", rng=1, condition=3)
+    for model in (DiffusionScore(net, VP(), "v"), net):
+        got = Denoising(VP(), "simple").loss(model, X0, (t, EPS), cond=label)
+        want = ns.dsm(model, alpha * X0, EPS, sigma[:, 0], 2 * sigma[:, 0] ** 2 / N, cond)
+        assert got.loss == pytest.approx(want.loss, rel=1e-13)
+        assert relative_error(got.grad, want.grad) < 1e-12
+    with pytest.raises(ValueError, match=r"cond must have shape \(6, c\) or \(c,\), got shape \(4, 2\)"):
+        Denoising(VP()).loss(DiffusionScore(net, VP()), X0, (t, EPS), cond=np.ones((4, 2)))
+
+
 @pytest.mark.parametrize("schedule", [VP(), EDM(), Flow()], ids=repr)
 def test_implicit_and_denoising_score_matching_agree_at_every_level(schedule):
     """E ISM(x_t) − E DSM = −d/(2σ²) by quadrature over a Gaussian x₀, and the gradients are equal."""

@@ -75,12 +75,12 @@ def sample(model=MODEL, table=TABLE, x=X, **options):
         (
             lambda: diffusion.edm(STEPS, [3, 1], churn=1.0),
             ValueError,
-            "has steps and no time at every noise level",
+            "churn must lead to a noise level that Discrete",
         ),
         (
             lambda: diffusion.edm(VP(), [1.0, 0.5, 0.0], churn=1.0),
             ValueError,
-            r"ratio must be > 0 and in \[0, 152.167\], which σ/α of VP",
+            r"churn must lead to a noise level that VP.* has, got one from t = 1.0 to σ/α = 215",
         ),
         (lambda: diffusion.ddim(VP(), [0.9, 0.1], -0.1), ValueError, "eta must be a finite number >= 0"),
         (
