@@ -121,6 +121,13 @@ def _add_fit(commands: Any, run: Run) -> None:
         help="the model file to write, - for standard output",
     )
     add("--columns", metavar="A,B", help="names or 1-based positions of the columns [all]")
+    _add_objective(add)
+    _add_optimizer(add)
+    _add_course(add)
+
+
+def _add_objective(add: Callable[..., Any]) -> None:
+    """The network, the loss, and the noise and probes in it."""
     add(
         "--objective",
         choices=OBJECTIVES,
@@ -129,6 +136,19 @@ def _add_fit(commands: Any, run: Run) -> None:
     )
     add("--hidden", default="64,64", metavar="H,H", help="hidden widths, '' for none [%(default)s]")
     add("--activation", default="tanh", metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [%(default)s]")
+    add("--sigma", type=float, metavar="SD", help="noise of dsm, needed there and nowhere else, e.g. 0.2")
+    add(
+        "--jitter",
+        default="auto",
+        metavar="SD",
+        help="noise against sharpening onto the rows; auto: 0.3 n^(-1/(d+4)), more for rounded columns [auto]",
+    )
+    add("--probes", type=int, default=1, metavar="N", help="probes a row, for ssm and ssm-vr [%(default)s]")
+    add("--probe", choices=PROBES, default="rademacher", help="the law of the probes [%(default)s]")
+
+
+def _add_optimizer(add: Callable[..., Any]) -> None:
+    """How the loss is minimised."""
     add("--steps", type=int, default=3000, metavar="N", help="training steps, at most [%(default)s]")
     add("--batch-size", type=int, default=128, metavar="N", help="rows in a step [%(default)s]")
     add(
@@ -152,15 +172,10 @@ def _add_fit(commands: Any, run: Run) -> None:
         help="decoupled from the gradient [%(default)s]",
     )
     add("--ema", type=float, metavar="DECAY", help="average the weights, with e.g. 0.99 [off]")
-    add("--sigma", type=float, metavar="SD", help="noise of dsm, needed there and nowhere else, e.g. 0.2")
-    add(
-        "--jitter",
-        default="auto",
-        metavar="SD",
-        help="noise against sharpening onto the rows; auto: 0.3 n^(-1/(d+4)), more for rounded columns [auto]",
-    )
-    add("--probes", type=int, default=1, metavar="N", help="probes a row, for ssm and ssm-vr [%(default)s]")
-    add("--probe", choices=PROBES, default="rademacher", help="the law of the probes [%(default)s]")
+
+
+def _add_course(add: Callable[..., Any]) -> None:
+    """Held-out rows, random numbers and the checkpoint."""
     add(
         "--validation",
         type=float,

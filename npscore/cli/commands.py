@@ -86,14 +86,7 @@ def _fit(options: Any) -> int:
     from ..storage import save
 
     check_outputs([options.data], out=options.out, checkpoint=options.checkpoint)
-    if options.objective == "dsm" and options.sigma is None:
-        raise ValueError("--sigma is needed with --objective dsm, e.g. 0.2")
-    if options.probes != 1 and options.objective not in ("ssm", "ssm-vr"):
-        raise ValueError(
-            f"--probes must be left out with --objective {options.objective}, which has no probes"
-        )
-    if options.ema is not None and options.optimizer == "lbfgs":
-        raise ValueError("--ema must be left out with --optimizer lbfgs, which averages nothing")
+    _check_fit(options)
     table = read_csv(options.data, columns=_names(options.columns))
     fitted = fit_table(
         table,
@@ -118,8 +111,24 @@ def _fit(options: Any) -> int:
     )
     model, standardisation, info = fitted.stored
     save(options.out, model, standardisation=standardisation, info=info)
-    result = compare(fitted, rng=options.seed)
-    _say(f"{model} on {', '.join(table.columns)}: {len(fitted.train)} rows, {options.objective}")
+    _report_fit(fitted, compare(fitted, rng=options.seed), table.columns, options)
+    return 130 if fitted.run.stopped == "interrupted" else 0
+
+
+def _check_fit(options: Any) -> None:
+    """What one option asks of another."""
+    if options.objective == "dsm" and options.sigma is None:
+        raise ValueError("--sigma is needed with --objective dsm, e.g. 0.2")
+    if options.probes != 1 and options.objective not in ("ssm", "ssm-vr"):
+        raise ValueError(
+            f"--probes must be left out with --objective {options.objective}, which has no probes"
+        )
+    if options.ema is not None and options.optimizer == "lbfgs":
+        raise ValueError("--ema must be left out with --optimizer lbfgs, which averages nothing")
+
+
+def _report_fit(fitted: Any, result: Any, columns: Sequence[str], options: Any) -> None:
+    _say(f"{fitted.stored.model} on {', '.join(columns)}: {len(fitted.train)} rows, {options.objective}")
     if fitted.noise.any():
         noise = ", ".join(f"{value:.3g}" for value in fitted.noise)
         _say(f"noise in the density that was learned (standard units): {noise}")
@@ -131,7 +140,6 @@ def _fit(options: Any) -> int:
         f"difference {result.difference:.4f} +- {result.standard_error:.4f} (standard error; below 0 is better)"
     )
     _say(f"wrote {options.out}")
-    return 130 if fitted.run.stopped == "interrupted" else 0
 
 
 def _sample(options: Any) -> int:

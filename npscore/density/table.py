@@ -81,13 +81,8 @@ def fit_table(
     train, held_out = standardisation.forward(train), standardisation.forward(held_out)
     fields = {name: settings.pop(name, None) for name in ("sigma", "n_probes", "probe")}
     objective = as_objective(objective, **fields)
-    if isinstance(jitter, str):
-        if jitter != "auto":
-            raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
-        jitter = 0.0 if objective.smooths else automatic_jitter(table, standardisation.scale)
     d = train.shape[1]
-    jitter = as_jitter(jitter, d, train.dtype)
-    jitter = np.zeros(d) if jitter is None else jitter
+    jitter = _as_deviations(jitter, table, standardisation.scale, objective)
     noise = np.hypot(jitter, objective.sigma if isinstance(objective, DSM) else 0.0)  # (d,)
     gaussian = _best_gaussian(train, noise)
     model = MLP.init((d, *hidden, d), activation, rng=rng)
@@ -112,6 +107,16 @@ def fit_table(
     }
     stored = StoredModel(run.model, standardisation, info)
     return FittedTable(stored, run, train, held_out, jitter, noise, gaussian)
+
+
+def _as_deviations(jitter: Any, table: Table, scale: Array, objective: Objective) -> Array:
+    """Noise (d,) in standard units, from "auto", one number or (d,)."""
+    if isinstance(jitter, str):
+        if jitter != "auto":
+            raise ValueError(f"jitter must be 'auto', one number or one a column, got {jitter!r}")
+        jitter = 0.0 if objective.smooths else automatic_jitter(table, scale)
+    deviations = as_jitter(jitter, len(scale), scale.dtype)
+    return np.zeros(len(scale)) if deviations is None else deviations
 
 
 def _name(objective: Objective) -> str:
@@ -162,7 +167,7 @@ def automatic_jitter(table: Table, scale: Array) -> Array:
             f"column {table.columns[j]!r} has so few values that hiding them takes noise of {hiding[j]:.2g} "
             "standard deviations: it is discrete, and a score is not what describes it",
             RoundedDataWarning,
-            stacklevel=3,
+            stacklevel=4,  # where fit_table was called
         )
     return np.maximum(hiding, 0.3 * n ** (-1 / (d + 4)))
 

@@ -57,3 +57,10 @@ def test_an_object_is_its_name_with_its_fields(tmp_path):
     assert by_name.stored.info == by_object.stored.info
     np.testing.assert_array_equal(by_name.noise, 0.3)  # no jitter beside it
     ns.save(tmp_path / "m", by_object.stored.model, info=by_object.stored.info)
+
+
+def test_the_warning_of_a_discrete_column_points_at_the_call():
+    values = np.column_stack([np.arange(80) % 2, np.random.default_rng(0).standard_normal(80)])
+    with pytest.warns(ns.datasets.RoundedDataWarning, match="column 'a' has so few values") as caught:
+        fit_table(ns.datasets.Table(("a", "b"), values), **{**SETTINGS, "steps": 1})
+    assert [warning.filename for warning in caught] == [__file__]
