@@ -10,7 +10,8 @@ from .law import Law, law
 from .likelihood import log_likelihood
 from .rows import CorrectorRow, HeunRow, Row, step
 from .sample import SampleResult, prior_sample, sample
-from .schedules import EDM, VE, VP, Cosine, Flow, Posterior, Schedule, SubVP, Transition
+from .schedule import Posterior, Schedule, Transition
+from .schedules import EDM, VE, VP, Cosine, Flow, SubVP
 from .score import DiffusionScore
 from .tables import (
     SamplerTable,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._run.borders import as_array, as_batch, as_count, as_number, as_positive, as_shaped
 from .discrete import Discrete
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 from .score import DiffusionScore
 from .tables import VARIANCES, as_times
 

@@ -12,7 +12,8 @@ from ..models import ScoreModel, dimension, sum_over_rows
 from ..objectives.base import LossGrad, Objective
 from .discrete import Discrete
 from .normal import normal_quantile
-from .schedules import EDM, VE, Array, Schedule
+from .schedule import Array, Schedule
+from .schedules import EDM, VE
 
 #: Factors on ℓ = ½‖s(x_t, t) + ε/σ‖², the loss of one row; with x_t = α x₀ + σ ε and SNR = α²/σ². By name:
 #: what the loss is.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._run.borders import as_array, as_count, as_flag, as_number
-from .schedules import Array, Cosine, Schedule, Transition
+from .schedule import Array, Schedule, Transition
+from .schedules import Cosine
 
 
 class Discrete(Schedule):

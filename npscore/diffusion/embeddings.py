@@ -9,7 +9,7 @@ import numpy as np
 
 from .._run.borders import as_array, as_count, as_number
 from .discrete import Discrete
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 
 
 class Embedding(Protocol):

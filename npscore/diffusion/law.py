@@ -19,7 +19,7 @@ import numpy as np
 from .._run.borders import as_array, as_callable, as_shaped
 from .forms import factors
 from .rows import AnyRow, CorrectorRow, HeunRow
-from .schedules import Array
+from .schedule import Array
 from .tables import SamplerTable
 
 

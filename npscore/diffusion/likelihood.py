@@ -11,7 +11,7 @@ import numpy as np
 from .._run.blas import one_blas_thread
 from .._run.borders import as_array, as_batch
 from .._run.progress import Progress
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 from .score import DiffusionScore
 
 Velocity = Callable[[Array], tuple[Array, Array]]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union
 import numpy as np
 
 from .forms import reading
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 
 
 class Row(NamedTuple):

@@ -13,7 +13,7 @@ from ..samplers.reports import Callback
 from ..samplers.run import evaluator, walk
 from ..samplers.step import Motion, Step
 from .rows import AnyRow, CorrectorRow, HeunRow, OutputAt, corrector_step
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 from .score import DiffusionScore
 from .tables import OF, SamplerTable, output_at, takes_noise
 

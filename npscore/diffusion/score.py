@@ -11,7 +11,7 @@ from ..models import FixedScaling, ScaledScore, Scaling, ScoreModel, built, desc
 from . import discrete, embeddings, schedules
 from .embeddings import Embedding, as_embedding
 from .forms import FORMS, factors
-from .schedules import Array, Schedule
+from .schedule import Array, Schedule
 
 
 class DiffusionScore(ScaledScore):

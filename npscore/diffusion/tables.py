@@ -19,7 +19,8 @@ from .._run.borders import as_array, as_choice, as_count, as_flag, as_number, as
 from . import rows
 from .discrete import Discrete
 from .rows import AnyRow, CorrectorRow, Ends, ends_of, level_of
-from .schedules import EDM, VE, Array, Schedule
+from .schedule import Array, Schedule
+from .schedules import EDM, VE
 
 #: What rows can multiply: forms that are linear readings of x₀ and ε without a scale of their own.
 OF = ("score", "epsilon", "x0", "v", "flow")

@@ -138,6 +138,11 @@ DIFFUSION = {
          "rows.reverse_sde_row(last, True)",
          DENOISE),
     ),
+    "schedule.py": (
+        ("the posterior's variance from the noisier time",
+         "return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])",
+         "return Posterior((r * ratio)[()], coef_x0[()], w[()])", f"{POSTERIOR}[{SUB_VP}]"),
+    ),
     "schedules.py": (
         ("integral unhalved", "self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * (t * t)",
          "self.beta_min * t + (self.beta_max - self.beta_min) * (t * t)", CLOSED),
@@ -158,9 +163,6 @@ DIFFUSION = {
         ("EDM's g squared without its 2", "return 2.0 * t\n", "return 1.0 * t\n", f"{DENSITY}[0.3-EDM()]"),
         ("the cosine's offset left out", "return 0.5 * np.pi / (1.0 + self.offset)", "return 0.5 * np.pi",
          f"{DENSITY}[0.3-Cosine(offset=0.1)]"),
-        ("the posterior's variance from the noisier time",
-         "return Posterior((r * ratio)[()], coef_x0[()], (ratio * w)[()])",
-         "return Posterior((r * ratio)[()], coef_x0[()], w[()])", f"{POSTERIOR}[{SUB_VP}]"),
         ("the flow's half missing in a slope", "half_beta * alpha**2 / self._sigma(t)",
          "2 * half_beta * alpha**2 / self._sigma(t)", f"{SLOPES}[{SHARED_VP}]", FLOW),
         ("a prior N(0, I) for VE", "float(np.real(self.sigma(t)))\n\n\n@dataclass(frozen=True)\nclass EDM",
