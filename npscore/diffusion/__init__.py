@@ -2,7 +2,7 @@
 
 from ..models import MODELS
 from .bound import ElboTerms, bits_per_dim, elbo_terms
-from .denoising import WEIGHTINGS, Denoising, LogNormal, LogUniform, NoisyDraw, Uniform, weighting
+from .denoising import WEIGHTINGS, Denoising, NoisyDraw, weighting
 from .discrete import Discrete, cosine_beta, karras_sigmas, linear_beta, scaled_linear_beta
 from .embeddings import Fourier, LogSNR, Sinusoidal
 from .forms import FORMS, Reading, expressed, reading
@@ -24,6 +24,7 @@ from .tables import (
     probability_flow,
     reverse_sde,
 )
+from .times import LogNormal, LogUniform, Uniform
 
 MODELS["DiffusionScore"] = DiffusionScore
 
