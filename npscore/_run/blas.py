@@ -10,11 +10,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-try:
-    import threadpoolctl
-except ImportError:  # the optional extra "parallel"
-    threadpoolctl = None
-
 _lock = threading.RLock()  # held where the number of threads is changed
 _open: set[object] = set()  # one token for every `one_blas_thread` that is open
 _limiter: Any = None  # what takes the limit back, while any is open
@@ -31,7 +26,7 @@ def one_blas_thread() -> Iterator[None]:
     global _limiter
     token = object()
     with _lock:
-        if _limiter is None and threadpoolctl is not None:
+        if _limiter is None and threadpoolctl() is not None:
             _take_control()
             _limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
         _open.add(token)
@@ -47,9 +42,20 @@ def one_blas_thread() -> Iterator[None]:
                 _limiter = None
 
 
+@functools.lru_cache(maxsize=1)
+def threadpoolctl() -> Any:
+    """The module of that name (the optional extra "parallel"), or None; loaded at the first limit, since it sets an
+    environment variable when it is imported."""
+    try:
+        import threadpoolctl as module
+    except ImportError:
+        return None
+    return module
+
+
 def _take_control() -> None:
     """Let this thread set OpenBLAS's limit: from threadpoolctl 3.8 on only the first thread to set it may change it."""
-    openblas = getattr(threadpoolctl, "OpenBLASController", None)
+    openblas = getattr(threadpoolctl(), "OpenBLASController", None)
     if hasattr(openblas, "clear_controlling_thread"):
         openblas.clear_controlling_thread(force=True)
 
@@ -57,7 +63,7 @@ def _take_control() -> None:
 @functools.lru_cache(maxsize=2)
 def _controller(with_scipy: bool) -> Any:
     """The BLAS libraries of this process, with SciPy's own once that is loaded; finding them takes milliseconds."""
-    return threadpoolctl.ThreadpoolController()
+    return threadpoolctl().ThreadpoolController()
 
 
 def _forget_other_threads() -> None:

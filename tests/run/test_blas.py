@@ -62,7 +62,7 @@ def test_any_thread_may_limit_blas_and_any_other_lift_it():
 
 
 def test_without_threadpoolctl_nothing_happens(monkeypatch):
-    monkeypatch.setattr("npscore._run.blas.threadpoolctl", None)
+    monkeypatch.setattr("npscore._run.blas.threadpoolctl", lambda: None)
     before = blas_threads()
     with one_blas_thread():
         assert blas_threads() == before
@@ -92,7 +92,7 @@ def exit_code_of_child(work):
 def open_and_close():
     assert not blas._open
     with one_blas_thread():
-        if blas.threadpoolctl is not None:
+        if blas.threadpoolctl() is not None:
             assert blas_threads() == [1] * len(blas_threads())
     assert not blas._open and blas._limiter is None
 
