@@ -26,6 +26,10 @@ CALLS = {
     ),
     "split_rhat": (diagnostics.split_rhat, {"trajectory": CHAINS}),
     "effective_sample_size": (diagnostics.effective_sample_size, {"trajectory": CHAINS}),
+    "rank_rhat": (diagnostics.rank_rhat, {"trajectory": CHAINS}),
+    "mcse": (diagnostics.mcse, {"trajectory": CHAINS}),
+    "ksd": (diagnostics.ksd, {"score": np.negative, "x": X, "c": 1.0, "beta": -0.5, "unbiased": False}),
+    "ksd_test": (diagnostics.ksd_test, {"score": np.negative, "x": X, "signs": np.ones((3, 6)), "c": 1.0}),
     "langevin_law": (
         samplers.langevin_law,
         {"mean": ZEROS, "cov": EYE, "mean0": ZEROS, "cov0": EYE, "step": 0.1, "n_steps": 3},
@@ -72,7 +76,13 @@ CALLS = {
     "population_dsm": (LINEAR.population_dsm, {"mean": ZEROS, "cov": EYE, "sigma": 0.5}),
 }
 ARGUMENTS = [(name, argument) for name, (_, good) in CALLS.items() for argument in good]
-INFINITE = ("split_rhat", "relative_error", "taylor_rates")  # inf has a meaning there
+INFINITE = (
+    "split_rhat",
+    "rank_rhat",
+    "ksd_test",
+    "relative_error",
+    "taylor_rates",
+)  # inf has a meaning there
 
 
 def is_finite(result):
@@ -94,9 +104,11 @@ def names_an_argument(message, good):
 @pytest.mark.parametrize("name, argument", ARGUMENTS)
 def test_an_extreme_argument_gives_a_finite_result_or_one_error_that_names_it(name, argument):
     function, good = CALLS[name]
-    arrays = {} if argument in ("f", "columns", "rng", "unbiased", "scheme") else variants(good[argument])
+    arrays = (
+        {} if argument in ("f", "columns", "rng", "unbiased", "scheme", "score") else variants(good[argument])
+    )
     for kind, value in {**ODD, **arrays}.items():
-        if argument == "f" and kind == "a type":  # it can be called: what it raises is its own
+        if argument in ("f", "score") and kind == "a type":  # it can be called: what it raises is its own
             continue
         try:
             result = function(**{**good, argument: value})

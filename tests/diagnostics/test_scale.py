@@ -113,17 +113,20 @@ def test_the_length_of_a_projection_does_not_matter_at_any_scale(scale):
 
 @pytest.mark.parametrize("ratio", [1e-10, 1e-100, 1e-170, 1e-300])
 def test_chains_that_hardly_move_beside_how_far_they_are_apart(ratio):
-    """Their R̂ is finite: (0, r, 0, r) and (0, 0, 0, 0), with one chain at 1, by hand."""
-    x = np.zeros((8, 3, 1))
+    """Their R̂ is finite: 12 draws 0, r, 0, r … and two chains at 0, with one chain at 1, by hand."""
+    x = np.zeros((24, 3, 1))
     x[1::2, 0, 0] = ratio
     x[:, 2, 0] = 1.0
-    within = 2 * (1 / 3) / 6 * ratio * ratio if ratio > 1e-150 else None  # variance of (0, r, 0, r) is r²/3
+    within = (
+        2 * (3 / 11) / 6 * ratio * ratio if ratio > 1e-150 else None
+    )  # the variance of 0, r, 0, r … is 3r²/11
     between = np.var([0, 0, 0, 0, 1, 1], ddof=1)
     rhat = split_rhat(x)[0]
     if within:
-        assert rhat == pytest.approx(np.sqrt(3 / 4 + between / within), rel=1e-9)
-    assert rhat * ratio == pytest.approx(np.sqrt(between * 9), rel=1e-9)
-    assert effective_sample_size(x)[0] == pytest.approx(24 / (2 * 4 - 1))  # every ρ is 1: τ = 2 h − 1
+        assert rhat == pytest.approx(np.sqrt(11 / 12 + between / within), rel=1e-9)
+    assert rhat * ratio == pytest.approx(np.sqrt(between * 11), rel=1e-9)
+    # every ρ is 1, four pairs and the even lag of a fifth are counted: τ = −1 + 2·4·2 + 1
+    assert effective_sample_size(x)[0] == pytest.approx(72 / 16)
 
 
 def test_wider_types_than_the_result():

@@ -29,6 +29,7 @@ NORMAL = "samplers/test_langevin_noise.py::test_float32_numbers_are_normal_and_i
 CHAINS = "samplers/test_langevin_law.py::test_chains_follow_the_law_within_standard_errors[1-5]"
 TEXT = "test_derivations.py::test_every_block_runs"
 RATIO = "samplers/test_metropolis.py::"
+STEIN = "diagnostics/test_stein.py::test_the_discrepancy_is_its_formula_pair_by_pair"
 RUNS = "samplers/test_metropolis_runs.py::"
 KINETIC = "samplers/test_kinetic.py::"
 ENERGY = "models/test_energy.py::test_every_gradient_is_the_complex_step"
@@ -447,7 +448,37 @@ MISTAKES = [
         ("spreads squared in the units of the data", "unit = in_units(x, exponent)", "unit, exponent = 1 * x, 0",
          "diagnostics/test_scale.py::test_chains_that_hardly_move_beside_how_far_they_are_apart[1e-300]"),
         ("R-hat without the within term", "np.hypot(np.sqrt((h - 1) / h), ratio)", "ratio",
-         "diagnostics/test_mixing.py::test_both_are_their_formulas_draw_by_draw"),
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+    ),
+    *_table(
+        "diagnostics/mixing.py",
+        ("autocovariances of divisor h - 1", "(1.0 - (h - 1) / h * _mean_auto", "(1.0 - _mean_auto",
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+        ("nothing counted at the cut", "where=before) - 1.0 + even", "where=before) - 1.0",
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+        ("quantiles of the halves for those of all draws", "shares = below(draws, probability)",
+         "shares = below(np.delete(draws, len(draws) // 2, axis=0) if len(draws) % 2 else draws, probability)",
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+        ("a standard error with n for n - 1", "np.sqrt(len(draws) - 1)", "np.sqrt(len(draws))",
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+    ),
+    *_table(
+        "diagnostics/ranks.py",
+        ("ties at their last rank", "(last - 0.5 * (counts - 1))", "last",
+         "diagnostics/test_mixing.py::test_all_are_arvizs_on_rounded_draws_by_loops"),
+        ("ranks over N + 1", "(ranks - 0.375) / (len(ranks) + 0.25)", "ranks / (len(ranks) + 1)",
+         "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
+    ),
+    *_table(
+        "diagnostics/stein.py",
+        ("the cross term's sign", "+ 2 * k1 * cross", "- 2 * k1 * cross", STEIN),
+        ("d left out", "- 2 * d * k1", "- 2 * k1", STEIN),
+        ("2 for 4 at the second derivative", "- 4 * k2_squared", "- 2 * k2_squared", STEIN),
+        ("the diagonal left in", "(total - _diagonal(rows)) / n", "total / n", STEIN),
+        ("signs on one side only", "everywhere @ u.T", "np.ones_like(everywhere) @ u.T",
+         "diagnostics/test_stein.py::test_the_p_value_is_a_count"),
+        ("units forgotten", "math.ldexp(value * 2.0 ** (power - whole), whole)", "value",
+         "diagnostics/test_stein.py::test_it_is_the_same_in_other_units_where_c_follows[40]"),
     ),
     *_table(
         "datasets/rounding.py",
