@@ -12,7 +12,7 @@ from npscore import NonFiniteLossError
 ALL = {**CALLS, **MORE_CALLS}
 
 #: What the caller's own function raises is the caller's.
-CALLABLES = {"f", "score", "target_score", "objective", "callback"}
+CALLABLES = {"f", "score", "log_prob", "target_score", "objective", "callback"}
 #: How an argument is called where it goes on to.
 CALLED = {
     "law": "probe",

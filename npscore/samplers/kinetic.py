@@ -10,7 +10,7 @@ import numpy as np
 
 from .._run.borders import Array, as_batch, as_number, as_positive, as_rng, as_shaped
 from .._run.pictures import picture
-from .metropolis import QUIET, as_score, at_finite_rows, step_in
+from .metropolis import QUIET, as_beside, as_score, at_finite_rows, step_in
 from .reports import Callback
 from .run import evaluator, walk
 from .step import Motion, Score, Step, stable_reach
@@ -61,10 +61,10 @@ def kinetic_step(
         x = x.astype(np.result_type(x, 1j), copy=False)
     letters = as_letters(scheme, as_positive(step, "step"), as_friction(friction), x.dtype)
     noises = scheme.count("O")
-    z = as_shaped(z, "z", (noises, *x.shape), allow_complex=x.dtype.kind == "c").astype(x.dtype, copy=False)
+    z = as_beside(x, z, "z", (noises, *x.shape))
     evaluate = evaluator(as_score(score), x)
     with np.errstate(**QUIET):
-        x, p, _ = kinetic_moves(evaluate, x, p.astype(x.dtype, copy=False), None, letters, z)
+        x, p, _ = kinetic_moves(evaluate, x, as_beside(x, p, "p", x.shape), None, letters, z)
     return x, p
 
 
@@ -152,7 +152,9 @@ class Kinetic(Step):
 
     def start(self, x: Array, p: Array) -> tuple[Array, Array, Array]:
         """x, its momenta, and the score there if a step ends with it known."""
-        s = evaluator(self.score, x)(x) if self.keeps_score else np.zeros_like(x)
+        score = evaluator(self.score, x)
+        with np.errstate(**QUIET):
+            s = score(x) if self.keeps_score else np.zeros_like(x)
         return x, p, np.array(s)
 
     def motion(self, x: Array, p: Array, s: Array) -> Motion:
@@ -208,12 +210,12 @@ def kinetic(
     """
     rng, x0 = as_rng(rng), as_batch(x0, "x0")
     kernel = Kinetic(as_score(score), as_positive(step, "step"), as_friction(friction), as_scheme(scheme))
-    p0 = rng.standard_normal(x0.shape) if p0 is None else as_shaped(p0, "p0", x0.shape)
+    p0 = as_beside(x0, rng.standard_normal(x0.shape) if p0 is None else p0, "p0", x0.shape)
     walked = walk(
         kernel,
         x0,
         n_steps,
-        carried=(p0.astype(x0.dtype),),
+        carried=(p0,),
         rng=rng,
         burn_in=burn_in,
         record_every=record_every,

@@ -103,7 +103,7 @@ def _bare_step(
 ) -> Move:
     """The step after its arguments are checked."""
     x = as_batch(x, allow_complex=True)
-    z = as_shaped(z, "z", x.shape, allow_complex=x.dtype.kind == "c").astype(x.dtype, copy=False)  # (n, d)
+    z = as_beside(x, z, "z", x.shape)  # (n, d)
     u = as_shaped(u, "u", (len(x),))  # (n,)
     if not ((u >= 0.0) & (u <= 1.0)).all():
         raise ValueError(f"u must be within [0, 1], got {u[~((u >= 0.0) & (u <= 1.0))][0]}")
@@ -194,7 +194,8 @@ def start_here(
     log_prob: Callable[[Array], Array], score: Callable[[Array], Array], x: Array, name: str
 ) -> Here:
     """log p and score at the start; ValueError in a row where either is not finite."""
-    log_p, s = np.array(log_prob(x)), np.array(score(x))  # (n,), (n, d)
+    with np.errstate(**QUIET):  # for npscore's own functions; those of the user have his settings
+        log_p, s = np.array(log_prob(x)), np.array(score(x))  # (n,), (n, d)
     if not np.isfinite(log_p).all():
         row = int(np.flatnonzero(~np.isfinite(log_p))[0])
         raise ValueError(
@@ -223,7 +224,16 @@ def step_in(h: float, dtype: np.dtype, step: Optional[float] = None) -> Any:
 def _as_here(here: Any, x: Array) -> Here:
     if not isinstance(here, tuple) or len(here) != 2:
         raise TypeError(f"here must be the Move.here of the step before, got {type(here).__name__}")
-    complex_too = x.dtype.kind == "c"
-    log_p = as_shaped(here[0], "here.log_prob", (len(x),), allow_complex=complex_too)
-    s = as_shaped(here[1], "here.score", x.shape, allow_complex=complex_too)
-    return Here(log_p.astype(x.dtype, copy=False), s.astype(x.dtype, copy=False))
+    return Here(
+        as_beside(x, here[0], "here.log_prob", (len(x),)), as_beside(x, here[1], "here.score", x.shape)
+    )
+
+
+def as_beside(x: Array, value: Any, name: str, shape: tuple[int, ...]) -> Array:
+    """An array of this shape in the type of x; ValueError where that cannot hold it."""
+    array = as_shaped(value, name, shape, allow_complex=x.dtype.kind == "c")
+    with np.errstate(over="ignore", under="ignore"):
+        cast = array.astype(x.dtype, copy=False)
+    if cast is not array and not np.isfinite(cast).all():
+        raise ValueError(f"{name} must be within the range of {x.dtype}, got {array[~np.isfinite(cast)][0]}")
+    return cast

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._run.blas import one_blas_thread
 from .._run.borders import Array, as_batch, as_count, as_number, as_positive, as_rng
+from .._run.scale import within_range
 from .metropolis import (
     QUIET,
     LogProb,
@@ -98,5 +99,6 @@ def tune_step(
             search = search.update(accepted[-1], target)
             h = math.exp(search.log_h)
     sizes = np.array([*tried, math.exp(search.average)])
-    sizes = 0.5 * sizes**2 if is_mala else sizes
+    with within_range("step", "the steps that are tried"):
+        sizes = 0.5 * sizes * sizes if is_mala else sizes
     return Tuned(float(sizes[-1]), x, np.array(accepted), sizes[:-1])
