@@ -12,10 +12,10 @@ from .._run.borders import as_count, as_positive
 from ..activations import Activation
 from ._network.energy import bends, curvature, descend, pull, pull_directions, push, push_jacobian
 from ._network.laplacian import directions, divergence_vjp, laplacian
-from ._network.passes import Forward, forward, score
+from ._network.passes import Forward, forward, ravel, score
 from .base import Array, Pullback
 from .feedforward import FeedForward, as_sizes, random_layers, state_layers, zero_layers
-from .layers import Layer, at_condition, beside, ravel
+from .layers import Layer, at_condition, beside
 from .with_energy import WithEnergy
 
 #: Confinements beyond these have a 1/τ² that float32 cannot hold.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,17 +81,6 @@ def at_condition(layers: Sequence[Layer], d: int, cond: Array) -> list[Layer]:
 def beside(x: Array, cond: Array) -> Array:
     """What the network runs on: [x, cond], (n, d + c)."""
     return np.concatenate([x, cond], axis=1)
-
-
-def ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
-    """One flat gradient from the layers' gradients, those through the Jacobian (weights only) added."""
-    parts = []
-    for (weight, bias), more in zip_longest(gradients, dW, fillvalue=None):
-        if more is not None:
-            weight = weight.astype(np.result_type(weight, more), copy=False)
-            weight[:, : more.shape[1]] += more  # eq-5.23: of the first weight, the columns of x only
-        parts += [weight.ravel(), bias]
-    return np.concatenate(parts)
 
 
 def _checked_layer(layer: Any, index: int) -> tuple[Array, Array]:

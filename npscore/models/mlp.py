@@ -10,11 +10,11 @@ import numpy as np
 
 from .._run.borders import as_count
 from ..activations import Activation
-from ._network.passes import backward, forward, pull_tangents, push_jacobian, push_tangents, score
+from ._network.passes import backward, forward, pull_tangents, push_jacobian, push_tangents, ravel, score
 from ._network.trace import directions, trace
 from .base import Array, Pullback
 from .feedforward import FeedForward, as_sizes, random_layers, state_layers, zero_layers
-from .layers import at_condition, beside, ravel
+from .layers import at_condition, beside
 
 
 class MLP(FeedForward):

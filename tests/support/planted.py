@@ -56,6 +56,8 @@ def _table(file: str, *rows: tuple[str, ...]) -> list[Mistake]:
 MISTAKES = [
     *_table(
         "models/_network/passes.py",
+        ("the Jacobian's share in the last columns", "weight[:, : more.shape[1]] +=", "weight[:, -more.shape[1] :] +=",
+         "models/test_conditions.py::test_every_gradient_is_the_complex_step[ism-a row each-hidden2]"),
         ("dropped phi''", "curvature * (u[l] * dt)", "0 * (u[l] * dt)", f"{GRADIENTS}[tanh-ssm_vr]"),
         ("dropped phi'", "dz = times(da, run.jets[l - 1][1])", "dz = da", f"{GRADIENTS}[tanh-esm]"),
         ("no gradient of the bias", "ones @ dz))", "0 * (ones @ dz)))", f"{GRADIENTS}[sin-dsm]"),
@@ -176,8 +178,6 @@ MISTAKES = [
     ),
     *_table(
         "models/layers.py",
-        ("the Jacobian's share in the last columns", "weight[:, : more.shape[1]] +=", "weight[:, -more.shape[1] :] +=",
-         "models/test_conditions.py::test_every_gradient_is_the_complex_step[ism-a row each-hidden2]"),
         ("a condition left out of its plain model", "bias + weight[:, d:] @ cond", "bias + 0 * weight[:, d:] @ cond",
          "models/test_conditions.py::test_at_a_condition_the_model_is_a_plain_one[hidden1]"),
         ("the condition's columns first", "weight[:, : self.d], bias", "weight[:, self.condition :], bias",

@@ -9,6 +9,7 @@ still share them (the unit vectors of a trace, before the first activation).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -82,6 +83,17 @@ def backward(
             if dz_extra is not None:
                 dz = plus(dz, dz_extra[l - 1])
     return gradients[::-1]
+
+
+def ravel(gradients: Sequence[Layer], dW: Sequence[Array] = ()) -> Array:
+    """One flat gradient from the layers' gradients, those through the Jacobian (weights only) added."""
+    parts = []
+    for (weight, bias), more in zip_longest(gradients, dW, fillvalue=None):
+        if more is not None:
+            weight = weight.astype(np.result_type(weight, more), copy=False)
+            weight[:, : more.shape[1]] += more  # eq-5.23: of the first weight, the columns of x only
+        parts += [weight.ravel(), bias]
+    return np.concatenate(parts)
 
 
 def times(own: Array, other: Array) -> Array:
