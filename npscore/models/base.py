@@ -21,7 +21,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from .._run.borders import as_array, as_batch, as_condition, as_shaped, unchecked_twin
+from .._run.borders import NotFiniteError, as_array, as_batch, as_condition, as_shaped, unchecked_twin
 from .rows import blocks_of, map_in_blocks, rows_per_block, vjp_in_blocks
 
 Array = np.ndarray
@@ -32,10 +32,13 @@ class ScoreModel(ABC):
     """A parametric score s(x; θ), immutable, with θ one flat read-only vector.
 
     ``theta`` is (p,): the arrays of ``parts``, each in row-major order, one after the other; ``unravel`` names the
-    parts of any vector of that layout. ``d`` is the dimension of x and of s, ``dtype`` the floating type of
-    the parameters. ``condition`` is c where every method takes ``cond``, (n, c) or (c,) shared by all rows: an
-    input beside x that the Jacobian does not see (a noise level, a time, a label), cast to the type that x and
-    the parameters have; it is 0 where cond must be None.
+    parts of any vector of that layout. ``d`` is the dimension of x and of s, ``dtype`` the floating type of the
+    parameters. ``condition`` is c where every method takes ``cond``, (n, c) or (c,) shared by all rows: an input beside
+    x that the Jacobian does not see (a noise level, a time, a label), cast to the type that x and the parameters have;
+    it is 0 where cond must be None.
+
+    Every method raises TypeError or ValueError for a wrong argument, and ValueError where a value is beyond the range
+    of its type.
     """
 
     #: Attributes that a subclass's ``_set_theta`` makes of views of θ: they are made again, never pickled.
@@ -132,25 +135,28 @@ class ScoreModel(ABC):
     @unchecked_twin("_score")
     def score(self, x: Any, cond: Any = None) -> Array:
         """The score s(x) = +∇ₓ log p(x; θ): x is (n, d), the result (n, d)."""
-        return map_in_blocks(self._score, *self._inputs(x, cond), rows_per_block(self._numbers))
+        return self._values(self._score, self._numbers, x, cond)
 
     def divergence(self, x: Any, cond: Any = None) -> Array:
         """The trace tr ∂s/∂x of the Jacobian, exact, shape (n,), for x of shape (n, d)."""
-        return map_in_blocks(self._divergence, *self._inputs(x, cond), rows_per_block(self._trace_numbers))
+        return self._values(self._divergence, self._trace_numbers, x, cond)
 
     def score_and_divergence(self, x: Any, cond: Any = None) -> tuple[Array, Array]:
         """Score (n, d) and exact trace (n,) together, by one forward pass, for x of shape (n, d)."""
         x, cond = self._inputs(x, cond)
-        parts = [
-            self._score_and_divergence(x[b], None if cond is None else cond[b])
-            for b in blocks_of(len(x), rows_per_block(self._trace_numbers))
-        ]
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [
+                self._score_and_divergence(x[b], None if cond is None else cond[b])
+                for b in blocks_of(len(x), rows_per_block(self._trace_numbers))
+            ]
         s, div = zip(*parts)
-        return (s[0], div[0]) if len(parts) == 1 else (np.concatenate(s), np.concatenate(div))
+        s, div = (s[0], div[0]) if len(parts) == 1 else (np.concatenate(s), np.concatenate(div))
+        _check_range({"x": x, "cond": cond}, s, div)
+        return s, div
 
     def jacobian(self, x: Any, cond: Any = None) -> Array:
         """The Jacobian J[n, i, j] = ∂sᵢ/∂xⱼ at each row, shape (n, d, d), for x of shape (n, d)."""
-        return map_in_blocks(self._jacobian, *self._inputs(x, cond), rows_per_block(self.d * self._numbers))
+        return self._values(self._jacobian, self.d * self._numbers, x, cond)
 
     # ---- the three primitives --------------------------------------------------------------------
 
@@ -235,6 +241,14 @@ class ScoreModel(ABC):
         """A clean condition for the rows x, (n, c) in the type that x and the parameters have; None without one."""
         return as_condition(cond, len(x), self.condition, np.result_type(x.dtype, self.dtype))
 
+    def _values(self, function: Callable[..., Array], numbers: int, x: Any, cond: Any) -> Array:
+        """``function(x, cond)`` of clean arguments, over blocks of rows; NotFiniteError where it overflows."""
+        x, cond = self._inputs(x, cond)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = map_in_blocks(function, x, cond, rows_per_block(numbers))
+        _check_range({"x": x, "cond": cond}, values)
+        return values
+
     def _primitive(
         self,
         primitive: Callable[..., tuple[Any, ...]],
@@ -245,9 +259,11 @@ class ScoreModel(ABC):
     ) -> tuple[Any, ...]:
         """A primitive over blocks of rows; its pullback checks the cotangents, {name: axis of samples}."""
         inputs = [None if a is None else a.copy() for a in inputs]  # the pullback reads them later
-        *outputs, pull = vjp_in_blocks(
-            primitive, inputs, tuple(axes.values()), tuple(cotangents.values()), rows_per_block(numbers)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            *outputs, pull = vjp_in_blocks(
+                primitive, inputs, tuple(axes.values()), tuple(cotangents.values()), rows_per_block(numbers)
+            )
+        _check_range(dict(zip(axes, inputs)), *outputs)
 
         def pullback(*given: Any) -> Array:
             if len(given) != len(outputs):
@@ -256,3 +272,14 @@ class ScoreModel(ABC):
             return pull(*[as_shaped(c, name, out.shape, allow_complex=True) for c, name, out in named])
 
         return (*outputs, pullback)
+
+
+def _check_range(inputs: Mapping[str, Optional[Array]], *values: Array) -> None:
+    """NotFiniteError where a model's values at these inputs are beyond the range of their type."""
+    for value in values:
+        if not np.isfinite(value).all():
+            sizes = [f"{name} up to {np.abs(a).max():.3g}" for name, a in inputs.items() if a is not None]
+            raise NotFiniteError(
+                f"{' and '.join(name for name, a in inputs.items() if a is not None)} must be of a size at which the "
+                f"model's values can be computed in {value.dtype}, got {', '.join(sizes)}"
+            )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import Array, as_batch, as_callable, as_number, as_positive, as_shaped
+from .._run.borders import Array, as_array, as_batch, as_callable, as_number, as_positive, as_shaped
 from .langevin import coefficients, smaller_step
 from .reports import Callback
 from .run import evaluator, walk
@@ -32,14 +32,16 @@ def gradient_ascent_step(score: Score, x: Any, step: float) -> Array:
 
     ``x`` and the result are (n, d), ``step`` is α > 0, ``score`` any callable (n, d) -> (n, d) giving
     s = +∇log p: the plus sign climbs log p, which is descent on −log p. The result has the floating type of
-    x; complex x passes. Raises TypeError or ValueError for a wrong argument and for a score of wrong shape or
-    not finite.
+    x; complex x passes. Raises TypeError or ValueError for a wrong argument, for a score of wrong shape or
+    not finite, and where the result is not finite.
     """
     x = as_batch(x, allow_complex=True)
     alpha, _ = coefficients(as_positive(step, "step"), x.dtype)
     s = as_callable(score, "score", "(n, d) -> (n, d)")(x.copy())
-    s = as_shaped(s, "score(x)", x.shape, allow_complex=x.dtype.kind == "c").astype(x.dtype, copy=False)
-    return x + alpha * s  # eq-1.2
+    s = as_shaped(s, "score(x)", x.shape, allow_complex=x.dtype.kind == "c")
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = x + alpha * s.astype(x.dtype, copy=False)  # eq-1.2
+    return as_array(moved, "x + step score(x)", allow_complex=True)
 
 
 @dataclass(frozen=True)

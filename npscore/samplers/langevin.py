@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import Array, as_batch, as_callable, as_number, as_positive, as_shaped
+from .._run.borders import Array, as_array, as_batch, as_callable, as_number, as_positive, as_shaped
 from .reports import Callback
 from .run import evaluator, walk
 from .step import Motion, Score, Step, stable_reach
@@ -31,18 +31,22 @@ def langevin_step(score: Score, x: Any, step: float, z: Any) -> Array:
     the noise carries √(2α) and the drift a full α, not α/2. The result has the floating type of x; complex x passes,
     so that the derivative I + α J(x) of the step can be had by complex step.
 
-    Raises TypeError or ValueError for a wrong argument and for a score of wrong shape or not finite.
+    Raises TypeError or ValueError for a wrong argument, for a score of wrong shape or not finite, and where the
+    result is not finite.
     Source: Roberts & Tweedie (1996), "Exponential convergence of Langevin distributions and their discrete
     approximations", Bernoulli 2(4), the "ULA" with h = 2α.
     """
     x = as_batch(x, allow_complex=True)
     is_complex = x.dtype.kind == "c"
     step = as_positive(step, "step")
-    z = as_shaped(z, "z", x.shape, allow_complex=is_complex).astype(x.dtype, copy=False)  # (n, d)
+    z = as_shaped(z, "z", x.shape, allow_complex=is_complex)  # (n, d)
     s = as_callable(score, "score", "(n, d) -> (n, d)")(x.copy())
-    s = as_shaped(s, "score(x)", x.shape, allow_complex=is_complex).astype(x.dtype, copy=False)  # (n, d)
+    s = as_shaped(s, "score(x)", x.shape, allow_complex=is_complex)  # (n, d)
     alpha, sqrt_2_alpha = coefficients(step, x.dtype)
-    return x + alpha * s + sqrt_2_alpha * z  # eq-1.3
+    with np.errstate(over="ignore", invalid="ignore"):
+        s, z = s.astype(x.dtype, copy=False), z.astype(x.dtype, copy=False)
+        moved = x + alpha * s + sqrt_2_alpha * z  # eq-1.3
+    return as_array(moved, "x + step score(x) + sqrt(2 step) z", allow_complex=is_complex)
 
 
 @dataclass(frozen=True)

@@ -389,7 +389,7 @@ MISTAKES = [
         "samplers/gradient_ascent.py",
         ("an absolute tolerance at every scale", "return min(max(1.0, root), 1e3 * root)", "return 1.0",
          "samplers/test_scales.py::test_ascent_finds_the_mode_at_every_scale[100]"),
-        ("descent for ascent", "x + alpha * s  # eq-1.2", "x - alpha * s  # eq-1.2",
+        ("descent for ascent", "x + alpha * s.astype(", "x - alpha * s.astype(",
          "samplers/test_samplers.py::test_the_steps_are_their_formulas_in_the_type_of_x"),
     ),
     *_table(
