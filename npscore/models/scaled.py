@@ -45,8 +45,9 @@ class ScaledScore(WithEnergy, ScoreModel):
     def __init__(self, network: ScoreModel, condition: int = 0):
         if not isinstance(network, ScoreModel):
             raise TypeError(f"network must be an npscore model, got {type(network).__name__}")
-        self._network = network
-        super().__init__(network.d, network.parts, condition)
+        self.d, self.condition = network.d, condition
+        self._network, self._layout = network, network._layout
+        super()._set_theta(network.theta)  # the network's own, not a copy
 
     def _set_theta(self, theta: Array) -> None:
         super()._set_theta(theta)
