@@ -398,6 +398,17 @@ def test_sharded_is_the_whole_and_langevin_walks_it():
     np.testing.assert_allclose(run.x, again.x, rtol=1e-10)
 
 
+def test_it_is_fitted_in_diffusion_and_sampled_with_accept_or_reject():
+    x = np.random.default_rng(0).standard_normal((200, D))
+    model = DiffusionScore(ns.EnergyMLP.init((D, 16, 1), rng=1, condition=1), VP())
+    run = ns.fit(model, x, diffusion.Denoising(VP()), steps=5, batch_size=50, rng=2)
+    level = run.model.at(0.05)
+    inside = ns.hmc(level.log_density, level.score, X, 0.3, 4, 5, rng=3)
+    outside = ns.hmc(lambda x: level.log_density(x), lambda x: level.score(x), X, 0.3, 4, 5, rng=3)
+    np.testing.assert_array_equal(inside.x, outside.x)  # past the border, the same bits
+    assert (inside.x != X).any()
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

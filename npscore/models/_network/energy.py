@@ -53,11 +53,11 @@ def descend(layers: Sequence[Layer], run: Forward) -> Descent:
 
 def push(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[list[Array], list[Array]]:
     """Directions v, (k, n, d) or (k, 1, d), pushed up: what enters each hidden layer, and what W_l makes of it."""
-    t, u = [v], []
-    for (weight, _), jet in zip(layers[:-1], run.jets):
-        u.append(_rows(t[-1], weight.T))  # u_l = W_l t_{l-1}   eq-5.2
+    t, u = [v], [_rows(v, layers[0].weight.T)]
+    for (weight, _), jet in zip(layers[1:-1], run.jets):
         t.append(jet[1] * u[-1])  #         t_l = φ′ ∘ u_l      eq-5.3
-    return t[:-1], u
+        u.append(_rows(t[-1], weight.T))  # u_l = W_l t_{l-1}   eq-5.2
+    return t, u
 
 
 def bends(run: Forward, down: Descent) -> list[Array]:
