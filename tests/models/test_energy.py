@@ -250,11 +250,15 @@ def ways(model, x, ddiv, ds):
 
 
 @pytest.mark.parametrize("numbers", [1, 45, 2**22])  # one direction at a time, a few, all
+@pytest.mark.parametrize(
+    "merged_from", [0.5, 100]
+)  # the first step's matrices merged, or one after the other
 @pytest.mark.parametrize("d", [2, 9])  # fewer than units in the first layer, and more
 @pytest.mark.parametrize("hidden", [(4,), (4, 5), (5, 3, 6), (4, 5, 3, 6)])
-def test_the_fast_rules_are_the_sum_over_directions(hidden, d, numbers, monkeypatch):
+def test_the_fast_rules_are_the_sum_over_directions(hidden, d, merged_from, numbers, monkeypatch):
     # eq-15.5, eq-15.11, eq-15.13
     monkeypatch.setattr(_laplacian, "FIRST_NUMBERS", numbers)
+    monkeypatch.setattr(_laplacian, "MERGED_FROM", merged_from)
     rng = np.random.default_rng(4)
     model = energy(hidden, "silu", d=d)
     found = list(

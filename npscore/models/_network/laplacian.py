@@ -3,7 +3,8 @@
 Directions enter only through the squared lengths of the gradients ∇_x z_{l,i} = (∂z_{l,i}/∂x_1, …, ∂z_{l,i}/∂x_d), one
 number a unit and row. In the first hidden layer they are the rows of W₁: nothing is carried anywhere. Further up they
 are carried as d directions, or as h_1 where that is fewer, since lengths do not see a rotation of x. At the first
-step, one slope stands between two matrices that all samples share, which are merged (`ring`'s ``_end``).
+step, one slope stands between two matrices that all samples share; where rows are many, these are merged (`ring`'s
+``_end``).
 
 ``laplacian`` returns what `energy`'s ``laplacian_by_directions`` returns, the plain rule that it is checked against.
 
@@ -25,6 +26,8 @@ from .ring import _end
 #: Numbers that the merged matrix of the first step may hold (2**22 float64 are 32 MB): it bounds the directions at a
 #: time.
 FIRST_NUMBERS = 2**22
+#: From so many rows on, as a share of h_2, the merged matrix is worth making.
+MERGED_FROM = 0.5
 
 Pull = Callable[[Sequence[Array]], tuple[list[Array], list[Array]]]
 PullBoth = Callable[[Array, Array], tuple[list[Layer], list[Array]]]
@@ -131,7 +134,7 @@ def _climb(
     weights: Sequence[Array], slopes: Sequence[Array], ks: slice
 ) -> tuple[list[Array], Callable[..., None]]:
     """The share of the directions ``ks`` in N_2 … N_H, and a pullback that adds to gradients."""
-    start, pull_start = _end(slopes[0], weights[0][:, ks], weights[1].T)
+    start, pull_start = _start(slopes[0], weights[0][:, ks], weights[1].T)
     u = [start]  # u[i] (n, k, h): what W_{i+2} makes of the directions    eq-5.2, eq-5.3
     for slope, weight in zip(slopes[1:], weights[2:]):
         u.append(_rows(slope[:, None] * u[-1], weight.T))
@@ -150,6 +153,19 @@ def _climb(
         dW[1] += dsecond.T
 
     return [np.einsum("nkh,nkh->nh", part, part) for part in u], pull
+
+
+def _start(slope: Array, A: Array, B: Array) -> tuple[Array, Callable[[Array], tuple[Array, ...]]]:
+    """V[n, k, j] = Σ_i slope[n, i] A[i, k] B[i, j] and its pullback; for few rows A and B one after the other."""
+    if len(slope) >= MERGED_FROM * B.shape[1]:
+        return _end(slope, A, B)
+    t = slope[:, None] * A.T  # (n, k, i)
+
+    def pull(dV: Array) -> tuple[Array, ...]:
+        dt = _rows(dV, B.T)
+        return np.einsum("nki,ik->ni", dt, A), np.einsum("nki,ni->ik", dt, slope), _outer(t, dV)
+
+    return _rows(t, B), pull
 
 
 def narrowed(weight: Array) -> tuple[Array, Callable[[Array], Array]]:
