@@ -124,33 +124,36 @@ def once(step: Step) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def turn(step: Step, expected: float, pace: Pace) -> float:
-    """The median time of a call in one burst; where calls are short, after one that does not count."""
+def turn(step: Step, expected: float, pace: Pace) -> list[float]:
+    """The times of the calls in one burst; where calls are short, after one that does not count."""
     time.sleep(pace.pause)
     if expected < 10 * pace.burst:
         once(step)
     times = [once(step)[0]]
     while sum(times) < pace.burst:
         times.append(once(step)[0])
-    return statistics.median(times)
+    return times
 
 
 def interleaved(steps: dict[str, Step], first: dict[str, float], pace: Pace) -> dict[str, dict[str, Any]]:
-    """Median, quartiles and number of turns by name: in each round every contender has one turn.
+    """Median, quartiles and number of turns by name, and the least call: in each round every contender has one turn.
 
     ``first`` holds what a call took before, which for the slowest is the one measurement.
     """
-    times = {name: [first[name]] if first[name] > pace.once else [] for name in steps}
+    times = {name: [[first[name]]] if first[name] > pace.once else [] for name in steps}
     turns = {name: max(2, min(pace.rounds, int(pace.budget / first[name]))) for name in steps}
     for number in range(pace.rounds):
         for name, step in steps.items():
             if first[name] <= pace.once and number < turns[name]:
                 times[name].append(turn(step, first[name], pace))
-    return {name: summary(values) for name, values in times.items()}
+    return {
+        name: {**summary([statistics.median(one) for one in found]), "least": min(map(min, found))}
+        for name, found in times.items()
+    }
 
 
 def summary(times: Sequence[float]) -> dict[str, Any]:
-    """Median, quartiles, the least and how many."""
+    """Median, quartiles and how many."""
     low, high = np.quantile(times, (0.25, 0.75)).tolist()
     return {
         "median": statistics.median(times),
