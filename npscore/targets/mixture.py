@@ -265,7 +265,7 @@ def _as_probabilities(value: Any) -> Array:
     total = weights.sum(dtype=np.longdouble)
     if not abs(total - 1) <= max(1e-8, 100 * np.finfo(weights.dtype).eps):
         raise ValueError(f"weights must sum to 1, got a sum of {weights.dtype.type(total)!r}")
-    return (weights / total).astype(np.promote_types(weights.dtype, np.float64))
+    return (weights.astype(np.longdouble) / total).astype(np.promote_types(weights.dtype, np.float64))
 
 
 def _one_product_will_do(covs: Array) -> bool:
