@@ -6,7 +6,7 @@ import numpy as np
 
 import npscore as ns
 from figures.common import options, write
-from npscore.density.table import compare, fit_table, sample_table
+from npscore.density import compare, fit_table, sample_table
 from npscore.diagnostics import energy_distance
 from npscore.plots import DATA, MODEL, draw_distances, draw_score_field, new_figure
 

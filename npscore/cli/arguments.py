@@ -21,6 +21,7 @@ examples:
   npscore fit data.csv --out model.npz                 exact implicit score matching on every column
   npscore fit data.csv --columns lat,long --out m.npz  two columns only
   npscore sample model.npz --n 1000 --out samples.csv --plot samples.png
+  npscore fit data.csv --energy --out e.npz; npscore sample e.npz --mala --out samples.csv
   npscore score model.npz data.csv --out scores.csv
   npscore verify                                       exit code 1 if any check fails
   npscore conform run --cmd "./mine" --cases smoke     another implementation against certified numbers
@@ -135,7 +136,12 @@ def _add_objective(add: Callable[..., Any]) -> None:
         help="ism: exact trace; ssm, ssm-vr: random projections; dsm: denoising [%(default)s]",
     )
     add("--hidden", default="64,64", metavar="H,H", help="hidden widths, '' for none [%(default)s]")
-    add("--activation", default="tanh", metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [%(default)s]")
+    add("--activation", metavar="NAME", help=f"{', '.join(ACTIVATIONS)} [tanh; with --energy softplus]")
+    add(
+        "--energy",
+        action="store_true",
+        help="learn an energy, whose gradient is the score: what npscore sample --mala needs",
+    )
     add("--sigma", type=float, metavar="SD", help="noise of dsm, needed there and nowhere else, e.g. 0.2")
     add(
         "--jitter",
@@ -199,7 +205,7 @@ def _add_sample(commands: Any, run: Run) -> None:
         commands,
         "sample",
         run,
-        "draw samples from a model file by Langevin",
+        "draw samples from a model file by Langevin, or by MALA",
         "They come back in the units and with the header of the data the model was fitted to.",
     )
     parser.add_argument("model", metavar="MODEL.npz", help="a file that npscore fit wrote")
@@ -214,13 +220,20 @@ def _add_sample(commands: Any, run: Run) -> None:
         help="the CSV file to write, - for standard output",
     )
     parser.add_argument(
+        "--mala",
+        action="store_true",
+        help="accept or reject each step, which removes its bias; for a model of npscore fit --energy",
+    )
+    parser.add_argument(
         "--start", metavar="DATA.csv", help="start chains at these rows, in their proportions [N(0, I)]"
     )
     parser.add_argument("--plot", type=_output, metavar="FILE.png", help="a picture of the samples too")
     parser.add_argument(
-        "--step", type=float, help="Langevin step, standard units [from the model's curvature]"
+        "--step",
+        type=float,
+        help="step, standard units squared [from the model's curvature; with --mala tuned]",
     )
-    parser.add_argument("--n-steps", type=int, metavar="N", help="Langevin steps [5 / step]")
+    parser.add_argument("--n-steps", type=int, metavar="N", help="steps [5 / step; with --mala 10 / step]")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of all random numbers [%(default)s]"
     )

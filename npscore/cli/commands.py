@@ -29,7 +29,7 @@ FLAGS = {
     "n": "--n",
     "path": "--plot",
     **{name: f"--{name}" for name in ("sigma", "jitter", "steps", "step", "activation", "patience", "ema")},
-    **{name: f"--{name}" for name in ("checkpoint", "resume")},
+    **{name: f"--{name}" for name in ("checkpoint", "resume", "hidden", "mala")},
 }
 
 
@@ -37,6 +37,8 @@ FLAGS = {
 WORDS = {
     "must be None unless objective is": "must be left out unless --objective is",
     "unless resume=True": "unless there is --resume",
+    "where energy is True": "with --energy",
+    "mala must be False for": "mala must be left out for",
 }
 
 
@@ -93,6 +95,7 @@ def _fit(options: Any) -> int:
         objective=options.objective,
         hidden=_widths(options.hidden),
         activation=options.activation,
+        energy=options.energy,
         jitter=options.jitter if options.jitter == "auto" else _number(options.jitter, "--jitter"),
         validation=options.validation,
         rng=options.seed,
@@ -144,7 +147,7 @@ def _report_fit(fitted: Any, result: Any, columns: Sequence[str], options: Any) 
 
 def _sample(options: Any) -> int:
     from ..datasets import write_csv
-    from ..density.table import sample_table
+    from ..density.stored import sample_table
     from ..plots import picture_format, sample_figure, save_figure
     from ..storage import load
 
@@ -154,19 +157,31 @@ def _sample(options: Any) -> int:
     stored = load(options.model)
     start = None if options.start is None else _read_own_columns(options.start, stored)
     table, run = sample_table(
-        stored, options.n, start=start, step=options.step, n_steps=options.n_steps, rng=options.seed
+        stored,
+        options.n,
+        mala=options.mala,
+        start=start,
+        step=options.step,
+        n_steps=options.n_steps,
+        rng=options.seed,
     )
     write_csv(options.out, table)
-    _say(f"wrote {len(table.values)} samples to {options.out} ({run.n_steps} Langevin steps each)")
+    _say(f"wrote {len(table.values)} samples to {options.out} ({_steps(run)} each)")
     if options.plot:
         save_figure(sample_figure(table), options.plot)
         _say(f"wrote {options.plot}")
     return 0
 
 
+def _steps(run: Any) -> str:
+    if hasattr(run, "acceptance"):
+        return f"{run.n_steps} MALA steps, {run.acceptance[~run.diverged].mean():.0%} of them accepted,"
+    return f"{run.n_steps} Langevin steps"
+
+
 def _score(options: Any) -> int:
     from ..datasets import write_csv
-    from ..density.table import score_table
+    from ..density.stored import score_table
     from ..storage import load
 
     check_outputs([options.model, options.data], out=options.out)

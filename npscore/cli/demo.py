@@ -11,7 +11,8 @@ from .. import datasets
 from .._run.atomic import as_path
 from .._run.borders import as_count, as_rng
 from .._run.npz import PathLike
-from ..density.table import Comparison, FittedTable, compare, fit_table, sample_table
+from ..density.stored import sample_table
+from ..density.table import Comparison, FittedTable, compare, fit_table
 from ..diagnostics import energy_distance
 from ..plots import (
     DATA,

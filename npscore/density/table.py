@@ -1,7 +1,7 @@
-"""From a table to a stored model, and from a stored model to a table: what the command line does.
+"""From a table to a stored model: what ``npscore fit`` does.
 
-The spine of the library in three functions: ``fit_table``, ``sample_table``, ``score_table``. They add
-nothing to the maths but the user's units: standardise on the way in, undo it on the way out.
+The spine of the library in three functions: ``fit_table`` here, ``sample_table`` and ``score_table`` in `stored`. They
+add nothing to the maths but the user's units: standardise on the way in, undo it on the way out.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .._run.borders import _show, as_count, as_number, as_positive, as_rng
+from .._run.borders import _show, as_count, as_flag, as_rng
 from .._run.scale import within_range
 from ..datasets import Standardisation, Table, train_validation_split
 from ..datasets.rounding import RoundedDataWarning, dequantise, suggested_jitter
 from ..fitting import FitResult, fit
 from ..fitting.rows import as_jitter
-from ..models import MLP, LinearScore, ScoreModel
+from ..models import MLP, EnergyMLP, LinearScore, ScoreModel
 from ..objectives import DSM, ISM, Objective, as_objective, ism
-from ..samplers import LangevinResult, langevin
 from ..storage import StoredModel
 
 Array = np.ndarray
-MOST_STEPS = 10**6  # of the default: a curvature of 20,000
+# Of an energy, in standard units: wider than the data, narrow enough for its tails to hold little.
+CONFINEMENT = 1.5
 
 
 class FittedTable(NamedTuple):
@@ -59,7 +59,8 @@ def fit_table(
     *,
     objective: Any = "ism",
     hidden: Sequence[int] = (64, 64),
-    activation: str = "tanh",
+    activation: Optional[str] = None,
+    energy: bool = False,
     jitter: Any = "auto",
     validation: float = 0.2,
     rng: Any = None,
@@ -67,6 +68,9 @@ def fit_table(
 ) -> FittedTable:
     """Standardise a table, hold rows out, fit an MLP score; ``settings`` go on to ``fit``.
 
+    With ``energy`` the network is an ``EnergyMLP`` with confinement 1.5 (standard units), whose log-density is known
+    up to a constant, as ``sample_table(…, mala=True)`` needs. ``activation`` is "tanh" unless given, and "softplus" for
+    an energy: that of a bounded activation is bounded, and leaves mass in the confinement's tails.
     Mean and scale come from the training rows alone. ``objective`` is as in ``fit``. ``jitter`` is in standard
     units, one number or one a column, or "auto": see ``automatic_jitter`` (none for "dsm", which brings its own).
     The model that is kept is the best by the objective's own held-out loss; ``info["held_out_ism"]`` is its
@@ -74,7 +78,7 @@ def fit_table(
     Raises as ``fit`` and the table functions do.
     """
     rng = as_rng(rng)
-    _check_kind(table, Table, "table")
+    check_kind(table, Table, "table")
     hidden = _widths(hidden)
     train, held_out = train_validation_split(table.values, validation, rng=rng)
     standardisation = Standardisation.fit(train, table.columns)
@@ -85,7 +89,7 @@ def fit_table(
     jitter = _as_deviations(jitter, table, standardisation.scale, objective)
     noise = np.hypot(jitter, objective.sigma if isinstance(objective, DSM) else 0.0)  # (d,)
     gaussian = _best_gaussian(train, noise)
-    model = MLP.init((d, *hidden, d), activation, rng=rng)
+    model = _random_model(d, hidden, activation, as_flag(energy, "energy"), rng)
     run = fit(
         model,
         train,
@@ -107,6 +111,17 @@ def fit_table(
     }
     stored = StoredModel(run.model, standardisation, info)
     return FittedTable(stored, run, train, held_out, jitter, noise, gaussian)
+
+
+def _random_model(
+    d: int, hidden: tuple[Any, ...], activation: Optional[str], energy: bool, rng: np.random.Generator
+) -> ScoreModel:
+    if not energy:
+        return MLP.init((d, *hidden, d), "tanh" if activation is None else activation, rng=rng)
+    if not hidden:
+        raise ValueError("hidden must have at least one width where energy is True, got none")
+    activation = "softplus" if activation is None else activation
+    return EnergyMLP.init((d, *hidden, 1), activation, rng=rng, confinement=CONFINEMENT)
 
 
 def _as_deviations(jitter: Any, table: Table, scale: Array, objective: Objective) -> Array:
@@ -202,101 +217,6 @@ def compare(fitted: FittedTable, *, draws: int = 50, rng: Any = None) -> Compari
     return Comparison(values[0].mean(), values[1].mean(), difference.mean(), float(error))
 
 
-def sample_table(
-    stored: StoredModel,
-    n: int,
-    *,
-    start: Optional[Table] = None,
-    step: Optional[float] = None,
-    n_steps: Optional[int] = None,
-    rng: Any = None,
-    progress: Optional[bool] = None,
-) -> tuple[Table, LangevinResult]:
-    """n Langevin samples of a stored model, in the user's units with the user's columns.
-
-    Chains start from N(0, I) in standard units, or at rows of ``start`` drawn with replacement: where the
-    density has separate modes, a chain keeps to the one it starts near, and only a start in the right
-    proportions gives samples in the right proportions. ``step`` (standard units squared) defaults to a tenth of
-    the inverse curvature, a bias of about 5 % in the narrowest variance; ``n_steps`` to what makes five units of
-    time, e⁻⁵ of the slowest mode of unit variance, at least 100. Chains that diverged are left out of the table.
-    Raises ValueError where those defaults come to more than a million steps, as a file may make them.
-    """
-    n, rng = as_count(n, "n"), as_rng(rng)
-    _check_kind(stored, StoredModel, "stored")
-    if start is not None:
-        _check_kind(start, Table, "start")
-    sharpness = _number(stored.info.get("curvature"), 10.0)
-    step = 0.1 / sharpness if step is None else as_positive(step, "step")
-    if step >= 2 / sharpness:
-        warnings.warn(
-            f"step {step:g} is too large to be stable: 2 / curvature is {2 / sharpness:.3g}", stacklevel=2
-        )
-    n_steps = _default_steps(step, sharpness) if n_steps is None else as_count(n_steps, "n_steps")
-    model = stored.model
-    x0 = _starts(stored, start, n, rng).astype(model.dtype)
-    out = langevin(model.score, x0, step, n_steps, rng=rng, progress=progress)
-    if out.n_diverged == n:
-        raise ValueError(f"step must be small enough for some chain to stay finite, got {step:g}")
-    x = out.x[~out.diverged]
-    standardisation = stored.standardisation
-    if standardisation is None:
-        return Table(tuple(f"x{j + 1}" for j in range(model.d)), x), out
-    return Table(standardisation.columns, standardisation.inverse(x)), out
-
-
-def _default_steps(step: float, sharpness: float) -> int:
-    """Steps that make five units of time: the file's curvature may ask for a million at most."""
-    wanted = 5.0 / step
-    if wanted > MOST_STEPS:
-        raise ValueError(
-            f"n_steps must be given where 5 / step is more than {MOST_STEPS:,}, got step {step:.3g} "
-            f"(the model's curvature is {sharpness:.3g}) and so {wanted:.3g} steps"
-        )
-    return max(100, math.ceil(wanted))
-
-
-def _starts(stored: StoredModel, start: Optional[Table], n: int, rng: np.random.Generator) -> Array:
-    """Where the chains start, (n, d), in standard units."""
-    if start is None:
-        return rng.standard_normal((n, stored.model.d))
-    rows = _standard_rows(stored, start)
-    return rows[rng.integers(len(rows), size=n)]
-
-
-def _standard_rows(stored: StoredModel, table: Table) -> Array:
-    """A table's rows in the model's units: its columns by name, or as they come for a model without units."""
-    if stored.standardisation is None:
-        return table.values
-    missing = [name for name in stored.standardisation.columns if name not in table.columns]
-    if missing:
-        raise ValueError(
-            f"table must have the model's columns {', '.join(stored.standardisation.columns)}; "
-            f"{', '.join(map(repr, missing))} is not among {', '.join(table.columns)}"
-        )
-    return stored.standardisation.forward(table.select(stored.standardisation.columns).values)
-
-
-def score_table(stored: StoredModel, table: Table) -> Table:
-    """The score at each row, in the user's units: ∂ log p/∂column, columns named d_logp/d_<column>.
-
-    A stored model looks its columns up by name; raises ValueError where one is missing.
-    """
-    _check_kind(stored, StoredModel, "stored")
-    _check_kind(table, Table, "table")
-    score, columns = stored.model.score(_standard_rows(stored, table)), table.columns
-    if stored.standardisation is not None:
-        score, columns = stored.standardisation.score_to_data_units(score), stored.standardisation.columns
-    return Table(tuple(f"d_logp/d_{name}" for name in columns), score)
-
-
-def _check_kind(value: Any, kind: type, name: str) -> None:
+def check_kind(value: Any, kind: type, name: str) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
-
-
-def _number(value: Any, default: float) -> float:
-    """A positive number out of a file's free-form info, or the default."""
-    try:
-        return as_number(value, "curvature", above=0.0)
-    except (TypeError, ValueError):
-        return default

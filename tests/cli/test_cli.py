@@ -44,6 +44,21 @@ def test_fit_sample_score_round_trip(data, tmp_path, capsys):
     np.testing.assert_allclose(read_csv(scores).values, expected, rtol=1e-13)
 
 
+def test_an_energy_is_fitted_and_sampled_by_mala(data, tmp_path, capsys):
+    model, plain, samples = (tmp_path / name for name in ("e.npz", "m.npz", "s.csv"))
+    assert fit(data, model, "--energy", "--learning-rate", 0.01) == 0
+    assert isinstance(ns.load(model).model, ns.EnergyMLP)
+    assert run("sample", model, "--mala", "--n", 200, "--out", samples) == 0
+    assert " MALA steps, 5" in capsys.readouterr().out  # 57 % of them accepted
+    assert read_csv(samples).values.shape == (200, 2)
+    assert fit(data, plain) == 0
+    assert run("sample", plain, "--mala", "--out", samples) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("npscore: --mala must be left out for MLP(") and "by a score alone" in said
+    assert run("fit", data, "--energy", "--hidden", "", "--out", model) == 2
+    assert "--hidden must have at least one width with --energy, got none" in capsys.readouterr().err
+
+
 def test_same_seed_same_files(data, tmp_path):
     for name in ("a", "b"):
         fit(data, tmp_path / f"{name}.npz", "--seed", 7)

@@ -14,8 +14,7 @@ import numpy as np
 from support.bad_calls import EYE, GAUSSIAN, LINEAR, MIXTURE, MODEL, STUDENT, ZEROS, V, X
 
 import npscore as ns
-from npscore import datasets, diagnostics, fitting, objectives, samplers
-from npscore.density import table as density
+from npscore import datasets, density, diagnostics, fitting, objectives, samplers
 
 __all__ = ["MORE_CALLS", "ODD", "extremes"]
 

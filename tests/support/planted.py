@@ -483,6 +483,11 @@ MISTAKES = [
          "diagnostics/test_stein.py::test_it_is_the_same_in_other_units_where_c_follows[40]"),
     ),
     *_table(
+        "density/stored.py",
+        ("Langevin where MALA was asked for", "    if plan.mala:\n", "    if False:\n",
+         "density/test_stored.py::test_mala_has_no_bias_where_langevin_has_one"),
+    ),
+    *_table(
         "datasets/rounding.py",
         ("jitter a variance, not a deviation", "x + sd * rng", "x + np.sqrt(sd) * rng",
          "datasets/test_dequantise.py::test_dequantise_is_x_plus_jitter_times_normal_noise"),
