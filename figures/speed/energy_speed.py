@@ -48,7 +48,7 @@ SIZES = {
 }
 QUICK_SIZES = {"3-8-16": (3, (8,), 16), "3-8x8-16": (3, (8, 8), 16)}
 KINDS = ("float32 tanh", "float64 tanh")
-PACE = Pace(rounds=15, burst=0.1, budget=8.0, once=3.0)
+PACE = Pace(rounds=15, burst=0.1, budget=8.0, once=6.0)
 FASTER = "fastest exact peer / npscore"
 
 
