@@ -9,7 +9,7 @@ import numpy as np
 
 import npscore as ns
 from figures.common import options, write
-from figures.theory.mixture_score import DENSITY, LIMITS, draw_contours, grid, relative_loss
+from figures.theory._mixture import DENSITY, LIMITS, draw_contours, grid, relative_loss
 from npscore.plots import DATA, MODEL, new_figure
 
 CENTRE = np.array([-0.4, 0.2])  # of the loops, between the three hills
