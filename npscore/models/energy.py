@@ -10,7 +10,7 @@ import numpy as np
 
 from .._run.borders import as_count, as_positive
 from ..activations import Activation
-from ._network.energy import bends, curvature, descend, pull, pull_directions, push, push_jacobian
+from ._network.energy import curvature, descend, pull, pull_directions, push, push_jacobian, unit_curvatures
 from ._network.laplacian import directions, divergence_vjp, laplacian
 from ._network.passes import Forward, forward, ravel, score
 from .base import Array, Pullback
@@ -161,12 +161,12 @@ class EnergyMLP(WithEnergy, FeedForward):
         down = descend(layers, run)
         probes = v.reshape(-1, *x.shape)  # (k, n, d)
         t, u = push(layers, run, probes)
-        bent = bends(run, down)
-        q = curvature(bent, u).reshape(v.shape[:-1])
+        curvatures = unit_curvatures(run, down)
+        q = curvature(curvatures, u).reshape(v.shape[:-1])
 
         def pullback(ds: Array, dq: Array) -> Array:
-            bend = pull_directions(layers, run, bent, t, u, dq.reshape(len(probes), -1))
-            return ravel(*pull(layers, run, down, ds, bend))
+            second = pull_directions(layers, run, curvatures, t, u, dq.reshape(len(probes), -1))
+            return ravel(*pull(layers, run, down, ds, second))
 
         return self._confined(x, down.s), q + self._a(q) * np.einsum("...d,...d->...", v, v), pullback
 

@@ -30,7 +30,7 @@ class Descent(NamedTuple):
     slopes: list[Array]
 
 
-class Bend(NamedTuple):
+class SecondOrder(NamedTuple):
     """What the cotangent κ of curvatures q = vᵀ J v hands to `pull`: the gradient of Σ κ q along the directions.
 
     ``Q[l]`` = −Σ_k κ_k u_{l,k}² is (n, h_l); ``dW[l]`` the gradient in W_l, and ``dslopes[l]`` that in φ′(z_l),
@@ -60,29 +60,30 @@ def push(layers: Sequence[Layer], run: Forward, v: Array) -> tuple[list[Array], 
     return t, u
 
 
-def bends(run: Forward, down: Descent) -> list[Array]:
+def unit_curvatures(run: Forward, down: Descent) -> list[Array]:
     """What a squared direction counts in every hidden layer, g_l ∘ φ″, (n, h_l)."""
     return [g * jet[2] for g, jet in zip(down.g, run.jets)]
 
 
-def curvature(bent: Sequence[Array], u: Sequence[Array]) -> Array:
+def curvature(curvatures: Sequence[Array], u: Sequence[Array]) -> Array:
     """The quadratic forms q = vᵀ J v = −vᵀ ∇²E v of the directions, (k, n)."""
-    return -sum(np.einsum("nh,knh,knh->kn", b, u_l, u_l) for b, u_l in zip(bent, u))  # −Σ g φ″ u²    eq-15.4
+    layers = [np.einsum("nh,knh,knh->kn", c, u_l, u_l) for c, u_l in zip(curvatures, u)]
+    return -sum(layers)  # q = −Σ_l Σ_j g_l φ″ u_l²             eq-15.4
 
 
 def pull_directions(
     layers: Sequence[Layer],
     run: Forward,
-    bent: Sequence[Array],
+    curvatures: Sequence[Array],
     t: Sequence[Array],
     u: Sequence[Array],
     dq: Array,
-) -> Bend:
+) -> SecondOrder:
     """The gradient of Σ dq·q that reaches weights and slopes along the directions; ``dq`` is (k, n) or (1, n)."""
     dW, dslopes = [], []
     dt = None
     for l in reversed(range(len(u))):
-        du = -2 * dq[..., None] * (bent[l] * u[l])
+        du = -2 * dq[..., None] * (curvatures[l] * u[l])
         if dt is not None:
             dslopes.append(np.einsum("knh,knh->nh", dt, u[l]))
             du = plus(du, times(dt, run.jets[l][1]))  # du_l = φ′ ∘ dt_l − 2 dq g_l ∘ φ″ ∘ u_l       eq-15.7
@@ -90,21 +91,21 @@ def pull_directions(
         if l > 0:
             dt = _rows(du, layers[l].weight)  #         dt_{l-1} = W_lᵀ du_l
     Q = [-np.einsum("kn,knh,knh->nh", dq, u_l, u_l) for u_l in u]
-    return Bend(Q, dW[::-1], [*dslopes[::-1], None])
+    return SecondOrder(Q, dW[::-1], [*dslopes[::-1], None])
 
 
 def laplacian_by_directions(
     layers: Sequence[Layer], run: Forward, down: Descent
-) -> tuple[Array, Callable[[Array], Bend]]:
+) -> tuple[Array, Callable[[Array], SecondOrder]]:
     """Any depth: div s = −ΔE as the sum of d quadratic forms, the unit vectors pushed up together (the plain rule)."""
     t, u = push(layers, run, unit_vectors(layers[0].weight))
-    bent = bends(run, down)
-    div = curvature(bent, u).sum(axis=0)  # eq-15.5
-    return div, lambda ddiv: pull_directions(layers, run, bent, t, u, ddiv[None, :])
+    curvatures = unit_curvatures(run, down)
+    div = curvature(curvatures, u).sum(axis=0)  # eq-15.5
+    return div, lambda ddiv: pull_directions(layers, run, curvatures, t, u, ddiv[None, :])
 
 
 def pull(
-    layers: Sequence[Layer], run: Forward, down: Descent, ds: Array, bend: Optional[Bend] = None
+    layers: Sequence[Layer], run: Forward, down: Descent, ds: Array, second: Optional[SecondOrder] = None
 ) -> tuple[list[Layer], list[Array]]:
     """The gradient of Σ ds·s + Σ dq·q: that in every (W_l, b_l), and what is added to the weights' columns of x.
 
@@ -115,31 +116,31 @@ def pull(
     for l, jet in enumerate(run.jets):
         y.append(p[-1] @ layers[l].weight.T)  #    y_l = W_l p_{l-1}
         p.append(jet[1] * y[-1])  #                p_l = φ′ ∘ y_l + φ″ ∘ Q_l                      eq-15.6
-        if bend is not None:
-            p[-1] = plus(p[-1], jet[2] * bend.Q[l])
+        if second is not None:
+            p[-1] = plus(p[-1], jet[2] * second.Q[l])
     ones = np.ones(len(ds), ds.dtype)
     gradients = [Layer((ones @ p[-1])[None, :], np.zeros(1, p[-1].dtype))]  # dw = Σ p_H
     more, da = [], None
     for l, jet in reversed(list(enumerate(run.jets))):
-        dz = _across(jet, down.g[l], y[l], bend, l)
+        dz = _across(jet, down.g[l], y[l], second, l)
         if da is not None:
             dz = plus(dz, times(da, jet[1]))  #    … + φ′ ∘ da_l                                  eq-15.8
         gradients.append(Layer(dz.T @ run.inputs[l], ones @ dz))  # dW_l = dz_lᵀ a_{l-1} + …      eq-15.9
         along = down.slopes[l].T @ p[l]  #         … + (dE/dz_l)ᵀ p_{l-1} + Σ_k du_kᵀ t_{l-1,k}   eq-15.9
-        more.append(along if bend is None else along + bend.dW[l])
+        more.append(along if second is None else along + second.dW[l])
         if l > 0:
             da = dz @ layers[l].weight  #          da_{l-1} = W_lᵀ dz_l
     return gradients[::-1], more[::-1]
 
 
-def _across(jet: Sequence[Array], g: Array, y: Array, bend: Optional[Bend], l: int) -> Array:
+def _across(jet: Sequence[Array], g: Array, y: Array, second: Optional[SecondOrder], l: int) -> Array:
     """What reaches z_l = W_l a_{l-1} + b_l through its own derivatives: φ″ and φ‴ enter here and only here."""
     dz = jet[2] * y
-    if bend is not None:
-        dz = plus(dz, jet[3] * bend.Q[l])
+    if second is not None:
+        dz = plus(dz, jet[3] * second.Q[l])
     dz = times(dz, g)  # dz_l = g_l ∘ (φ″ ∘ y_l + φ‴ ∘ Q_l) + φ″ ∘ Σ_k dt_k u_k + …               eq-15.8
-    if bend is not None and bend.dslopes[l] is not None:
-        dz = plus(dz, jet[2] * bend.dslopes[l])
+    if second is not None and second.dslopes[l] is not None:
+        dz = plus(dz, jet[2] * second.dslopes[l])
     return dz
 
 
@@ -149,7 +150,7 @@ def push_jacobian(layers: Sequence[Layer], run: Forward) -> Array:
     _, u = push(layers, run, unit_vectors(layers[0].weight))  # u[l][k, n, j] = ∂z_{l,nj}/∂x_k
     n, d = down.s.shape
     J = np.zeros((n, d, d), down.s.dtype)
-    for bent, u_l in zip(bends(run, down), u):
+    for c, u_l in zip(unit_curvatures(run, down), u):
         U = np.broadcast_to(u_l, (d, n, u_l.shape[-1])).transpose(1, 0, 2)  # (n, d, h_l)
-        J -= (U * bent[:, None, :]) @ U.transpose(0, 2, 1)  # eq-15.10
+        J -= (U * c[:, None, :]) @ U.transpose(0, 2, 1)  # eq-15.10
     return J

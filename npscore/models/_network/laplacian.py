@@ -19,7 +19,7 @@ from typing import Optional
 import numpy as np
 
 from ..layers import Array, Layer
-from .energy import Bend, Descent, bends, descend, pull
+from .energy import Descent, SecondOrder, descend, pull, unit_curvatures
 from .passes import Forward, _outer, _rows, plus, times
 from .ring import _end
 
@@ -33,15 +33,17 @@ Pull = Callable[[Sequence[Array]], tuple[list[Array], list[Array]]]
 PullBoth = Callable[[Array, Array], tuple[list[Layer], list[Array]]]
 
 
-def laplacian(layers: Sequence[Layer], run: Forward, down: Descent) -> tuple[Array, Callable[[Array], Bend]]:
+def laplacian(
+    layers: Sequence[Layer], run: Forward, down: Descent
+) -> tuple[Array, Callable[[Array], SecondOrder]]:
     """div s = −ΔE, (n,), and what its cotangent hands to `energy`'s ``pull``."""
     squares, pull_squares = squared_gradients(layers, run)
-    bent = bends(run, down)  # (n, h_l)
-    div = -sum(_dot(bend, N) for bend, N in zip(bent, squares))  # eq-15.5
+    curvatures = unit_curvatures(run, down)  # (n, h_l)
+    div = -sum(_dot(c, N) for c, N in zip(curvatures, squares))  # eq-15.5
 
-    def pullback(ddiv: Array) -> Bend:
-        dN = [-ddiv[:, None] * bend for bend in bent]
-        return Bend([-ddiv[:, None] * N for N in squares], *pull_squares(dN))
+    def pullback(ddiv: Array) -> SecondOrder:
+        dN = [-ddiv[:, None] * c for c in curvatures]
+        return SecondOrder([-ddiv[:, None] * N for N in squares], *pull_squares(dN))
 
     return div, pullback
 
@@ -51,8 +53,8 @@ def divergence_vjp(layers: Sequence[Layer], run: Forward) -> tuple[Array, Array,
     if len(layers) == 2:
         return one_hidden(layers, run)
     down = descend(layers, run)
-    div, bend = laplacian(layers, run, down)
-    return down.s, div, lambda ds, ddiv: pull(layers, run, down, ds, bend(ddiv))
+    div, second_order = laplacian(layers, run, down)
+    return down.s, div, lambda ds, ddiv: pull(layers, run, down, ds, second_order(ddiv))
 
 
 def one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Array, PullBoth]:
@@ -66,12 +68,12 @@ def one_hidden(layers: Sequence[Layer], run: Forward) -> tuple[Array, Array, Pul
     N = np.einsum("hd,hd->h", W, W)  # (h,)
 
     def pullback(ds: Array, ddiv: Array) -> tuple[list[Layer], list[Array]]:
-        p, bent = -ds, ddiv @ curve  # (n, d), (h,): Σ_n ddiv φ″
+        p, curved = -ds, ddiv @ curve  # (n, d), (h,): Σ_n ddiv φ″
         along = slope.T @ p  # (h, d)
-        dw = np.einsum("hd,hd->h", along, W) - N * bent
+        dw = np.einsum("hd,hd->h", along, W) - N * curved
         dz = times(p @ V.T, curve)
         dz = plus(dz, times(np.multiply.outer(-ddiv, w * N), third))  # (n, h)   eq-15.11
-        dW = w[:, None] * along - 2 * (w * bent)[:, None] * W
+        dW = w[:, None] * along - 2 * (w * curved)[:, None] * W
         gradients = [Layer(dz.T @ run.inputs[0], dz.sum(axis=0)), Layer(dw[None, :], np.zeros(1, dw.dtype))]
         return gradients, [dW]
 
