@@ -85,11 +85,10 @@ def fit_table(
     train, held_out = standardisation.forward(train), standardisation.forward(held_out)
     fields = {name: settings.pop(name, None) for name in ("sigma", "n_probes", "probe")}
     objective = as_objective(objective, **fields)
-    d = train.shape[1]
     jitter = _as_deviations(jitter, table, standardisation.scale, objective)
     noise = np.hypot(jitter, objective.sigma if isinstance(objective, DSM) else 0.0)  # (d,)
     gaussian = _best_gaussian(train, noise)
-    model = _random_model(d, hidden, activation, as_flag(energy, "energy"), rng)
+    model = _random_model(train.shape[1], hidden, activation, as_flag(energy, "energy"), rng)
     run = fit(
         model,
         train,

@@ -467,7 +467,7 @@ MISTAKES = [
     *_table(
         "diagnostics/ranks.py",
         ("ties at their last rank", "(last - 0.5 * (counts - 1))", "last",
-         "diagnostics/test_mixing.py::test_all_are_arvizs_on_rounded_draws_by_loops"),
+         "diagnostics/test_ranks.py::test_all_are_arvizs_on_rounded_draws_by_loops"),
         ("ranks over N + 1", "(ranks - 0.375) / (len(ranks) + 0.25)", "ranks / (len(ranks) + 1)",
          "diagnostics/test_mixing.py::test_all_are_their_formulas_draw_by_draw"),
     ),
