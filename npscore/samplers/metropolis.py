@@ -194,7 +194,7 @@ def start_here(
     log_prob: Callable[[Array], Array], score: Callable[[Array], Array], x: Array, name: str
 ) -> Here:
     """log p and score at the start; ValueError in a row where either is not finite."""
-    with np.errstate(**QUIET):  # for npscore's own functions; those of the user have his settings
+    with np.errstate(**QUIET):  # npscore's own functions; a user's function has the caller's settings
         log_p, s = np.array(log_prob(x)), np.array(score(x))  # (n,), (n, d)
     if not np.isfinite(log_p).all():
         row = int(np.flatnonzero(~np.isfinite(log_p))[0])

@@ -164,6 +164,22 @@ def test_log_prob_and_score_are_called_once_a_leapfrog_step_and_once_at_the_star
     assert tuple(counts) == calls
 
 
+class Tempered(ns.targets.Gaussian):
+    """A target whose log-density is not its target's: half of it."""
+
+    def log_prob(self, x):
+        return 0.5 * super().log_prob(x)
+
+
+def test_a_log_density_that_a_subclass_overrides_is_the_one_that_is_called():
+    tempered, plain = (kind(np.ones(2), np.eye(2)) for kind in (Tempered, ns.targets.Gaussian))
+    x0 = start(0, 50, 2)
+    half = ns.mala(tempered.log_prob, plain.score, x0, 0.9, 9, rng=0).x
+    spelled = ns.mala(lambda x: 0.5 * plain.log_prob(x), plain.score, x0, 0.9, 9, rng=0).x
+    np.testing.assert_array_equal(half, spelled)
+    assert (half != ns.mala(plain.log_prob, plain.score, x0, 0.9, 9, rng=0).x).any()
+
+
 @pytest.mark.parametrize("run", METROPOLIS)
 def test_chains_that_start_where_there_is_no_density_are_refused(run):
     p, x0 = ns.targets.Exponential(1.0), np.ones((N, 1))
