@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from test_derivations import formula_problems, line_problems, lost_links
 
+import npscore as ns
 from npscore.cli.arguments import build_parser
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,7 @@ BLOCKS = {
 }
 
 # Each of these has a test of its own below, which looks at what it did.
-LOOKED_AT = {"README.md-block1", "README.md-block2", "README.md-block3", "conformance.md-block1"}
+LOOKED_AT = {*(f"README.md-block{i}" for i in (1, 2, 3, 4)), "conformance.md-block1"}
 
 
 @pytest.fixture
@@ -83,6 +84,39 @@ def test_the_table_ends_as_samples_and_a_model_file(run, tmp_path):
     names, _ = run(*BLOCKS["README.md-block3"])
     assert (tmp_path / "quakes.npz").stat().st_size > 0
     assert names["out"].n_diverged == 0 and names["samples"].shape == (500, 2)
+
+
+def moments_of_the_banana(names):
+    """How far the draws are from E x₁ = 0, E x₂ = ½ in standard errors, and the variance across, ¼ in truth."""
+    trajectory = names["run"].trajectory
+    error = trajectory.mean(axis=(0, 1)) - [0.0, 0.5]
+    across = trajectory[..., 1] - 0.5 * trajectory[..., 0] ** 2
+    return abs(error / ns.diagnostics.mcse(trajectory)).max(), across.var()
+
+
+def test_the_banana_is_sampled_right_with_the_rhat_and_sample_sizes_that_are_shown(run):
+    names, printed = run(*BLOCKS["README.md-block4"])
+    rhat, sizes = ([float(number) for number in line.strip("[] ").split()] for line in printed.splitlines())
+    shown = re.findall(r"# (?:R̂: )?([\d.,]+) and ([\d.,]+)", BLOCKS["README.md-block4"][2])
+    shown = [[float(number.replace(",", "")) for number in pair] for pair in shown]
+    assert shown[0] == pytest.approx(rhat, abs=0.003) and shown[1] == pytest.approx(sizes, rel=0.2)
+    off, across = moments_of_the_banana(names)
+    assert off < 4 and abs(across - 0.25) < 0.015
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("- 2 *", "- 1.5 *"),
+        ("ns.mala(log_p, score, tuned.x, tuned.step, 10_000,", "ns.langevin(score, tuned.x, 0.05, 10_000,"),
+    ],
+    ids=["another density", "Langevin without correction"],
+)
+def test_a_banana_sampled_wrong_is_seen_by_that_comparison(right, wrong, run):
+    page, needs_torch, code = BLOCKS["README.md-block4"]
+    assert code.count(right) == 1
+    names, _ = run(page, needs_torch, code.replace(right, wrong))
+    assert abs(moments_of_the_banana(names)[1] - 0.25) > 0.03
 
 
 def test_the_report_is_the_one_that_is_shown(run):

@@ -26,34 +26,52 @@ def two_digits(value):
     return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
-def times_row(size, kind, row):
-    """The line of the page for one size and type, from the measured medians."""
+def times_row(size, kind, row, of):
+    """The line of the page for one size and type, from the measured medians, or the least times."""
     d, hidden, batch = size.split("-")
-    medians = {name: 1e3 * entry["median"] for name, entry in row.items()}
-    ours = medians["npscore, exact"]
-    exact = min(PEERS, key=medians.get)
-    sliced = min((name for name in medians if ", sliced by" in name), key=medians.get)
+    times = {name: 1e3 * entry[of] for name, entry in row.items()}
+    ours = times["npscore, exact"]
+    exact = min(PEERS, key=times.get)
+    sliced = min((name for name in times if ", sliced by" in name), key=times.get)
     cells = [
         f"{d} · {hidden.replace('x', '×')} · {batch}",
         kind,
         two_digits(ours),
-        f"{two_digits(medians[exact])} ({PEERS[exact]})",
-        two_digits(medians[exact] / ours),
-        f"{two_digits(medians[sliced])} ({sliced.split(',')[0]})",
+        f"{two_digits(times[exact])} ({PEERS[exact]})",
+        two_digits(times[exact] / ours),
+        f"{two_digits(times[sliced])} ({sliced.split(',')[0]})",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def test_the_table_of_times_is_the_measured_one():
-    shown = numbers("trace_speed")["seconds"]
-    written = re.findall(r"^\| \d.*\|$", (DOCS / "speed.md").read_text(encoding="utf-8"), re.MULTILINE)
-    kinds = ("float32", "float64")
-    assert written == [times_row(s, t, shown[s][f"{t} tanh"]) for s in shown for t in kinds]
+@pytest.mark.parametrize(
+    ("heading", "name", "of"),
+    [("A training step", "trace_speed", "median"), ("Energies", "energy_speed", "least")],
+)
+def test_the_tables_of_times_are_the_measured_ones(heading, name, of):
+    sections = (DOCS / "speed.md").read_text(encoding="utf-8").split("\n## ")
+    (section,) = (text for text in sections if text.startswith(f"{heading}\n"))
+    shown = numbers(name)["seconds"]
+    rows = [times_row(s, t, shown[s][f"{t} tanh"], of) for s in shown for t in ("float32", "float64")]
+    assert re.findall(r"^\| \d.*\|$", section, re.MULTILINE) == rows
 
 
 def span(values):
     """The least and the largest, to two digits."""
     return f"{two_digits(min(values))} to {two_digits(max(values))}"
+
+
+def test_what_an_energys_step_costs_beside_a_sliced_one_is_the_measured_number():
+    ratios = numbers("energy_speed")["ratios"]
+
+    def over(layers):
+        rows = [
+            row for size, kinds in ratios.items() if size.count("x") + 1 == layers for row in kinds.values()
+        ]
+        return span([row["npscore / JAX sliced"] for row in rows])
+
+    said = f"takes {over(1)} times as long as JAX's sliced step, with two {over(2)} times."
+    assert f"With one hidden layer an exact step {said}" in page_of("speed.md")
 
 
 def test_what_is_slower_is_said_with_the_measured_numbers():
