@@ -278,8 +278,9 @@ def _check_range(inputs: Mapping[str, Optional[Array]], *values: Array) -> None:
     """NotFiniteError where a model's values at these inputs are beyond the range of their type."""
     for value in values:
         if not np.isfinite(value).all():
-            sizes = [f"{name} up to {np.abs(a).max():.3g}" for name, a in inputs.items() if a is not None]
+            given = {name: array for name, array in inputs.items() if array is not None}
+            sizes = ", ".join(f"{name} up to {np.abs(array).max():.3g}" for name, array in given.items())
             raise NotFiniteError(
-                f"{' and '.join(name for name, a in inputs.items() if a is not None)} must be of a size at which the "
-                f"model's values can be computed in {value.dtype}, got {', '.join(sizes)}"
+                f"{', '.join(given)} and the parameters must be of sizes at which the model's values can be computed "
+                f"in {value.dtype}, got {sizes}"
             )

@@ -365,13 +365,19 @@ def test_a_model_from_a_network_buffer_gives_the_same_bits():
 @pytest.mark.parametrize("method", ["score", "divergence", "score_and_divergence", "jacobian", "score_vjp"])
 def test_values_beyond_the_range_are_one_error_that_names_the_argument(method):
     model = ns.MLP([(np.full((2, 2), 1e200), np.zeros(2)), (np.full((2, 2), 1e200), np.zeros(2))], "softplus")
-    with pytest.raises(ValueError, match=r"^x must be of a size at which .* in float64, got x up to 1$"):
+    with pytest.raises(
+        ValueError, match=r"^x and the parameters must be of sizes at which .* in float64, got x up to 1$"
+    ):
         getattr(model, method)(np.ones((3, 2)))
 
 
 def test_values_beyond_the_range_name_probes_and_conditions_too():
     model = ns.MLP([(np.full((2, 3), 9.0), np.zeros(2))], "tanh", condition=1)
-    with pytest.raises(ValueError, match=r"^x and cond must be of a size .* x up to 1, cond up to 1e\+308$"):
+    with pytest.raises(
+        ValueError, match=r"^x, cond and the parameters must be of sizes .* x up to 1, cond up to 1e\+308$"
+    ):
         model.score(np.ones((1, 2)), [1e308])
-    with pytest.raises(ValueError, match=r"^x and v and cond must be of a size .* v up to 1e\+300"):
+    with pytest.raises(
+        ValueError, match=r"^x, v, cond and the parameters must be of sizes .* v up to 1e\+300"
+    ):
         model.quadratic_form_vjp(np.ones((1, 2)), np.full((1, 2), 1e300), [0.0])

@@ -147,8 +147,10 @@ def outcome(path):
         assert len(str(error)) < 700 and "\n" not in str(error), error
         return "refused"
     x = np.zeros((1, stored.model.d), stored.model.dtype)
-    with np.errstate(all="ignore"):
+    try:
         assert stored.model.score(x).shape == x.shape
+    except ValueError as error:  # a bit of a parameter's exponent may be what was damaged
+        assert "x and the parameters must be of sizes" in str(error), error
     return "loaded"
 
 
