@@ -156,3 +156,12 @@ def test_the_shares_of_the_modes_are_the_committed_ones():
     annealed, heun = off("Annealed Langevin, one network"), off("18 Heun steps, the same network")
     assert f"right to {annealed:.1f} % by annealed Langevin (third), and to {heun:.1f} % by 18 steps" in page
     assert max(abs(share - 1 / 3) for share in shown["shares_of_the_start"]) < 0.02
+
+
+def test_the_errors_and_circulations_of_a_field_and_an_energy_are_the_committed_ones():
+    shown, page = numbers("energy_field"), page_of("energies.md")
+    field, energy = shown["MLP, two outputs"], shown["EnergyMLP"]
+    errors = [f"{100 * fitted['relative_loss']:.1f} %" for fitted in (field, energy)]
+    assert f"error of the field is {errors[0]} of the score's square, that of the energy {errors[1]}" in page
+    assert f"the field gains up to {max(map(abs, field['circulation'])):.2f}," in page
+    assert max(map(abs, energy["circulation"])) < 1e-13
