@@ -56,7 +56,7 @@ def _softplus(z: Array, beta: float) -> Jet:
     yield special.positive_part(z, a) + special.log1p(e) / beta  # eq-6.2
     d = 1.0 + e
     q = e / d
-    yield special.reflect(q, z)  # eq-6.2: φ′ = σ(βz)
+    yield special.sigmoid(q, z)  # eq-6.2: φ′ = σ(βz)
     d2 = beta * q / d
     yield d2  # eq-6.2: φ″ = βσ(1 − σ)
     t = special.odd(np.tanh((0.5 * beta) * near), z)
@@ -66,7 +66,7 @@ def _softplus(z: Array, beta: float) -> Jet:
 def _sigmoid(z: Array) -> Jet:
     # q = 1/(1 + eᵃ) is the smaller of σ(z) and σ(−z) = 1 − σ(z); p = σ(1 − σ); 1 − 2σ = −tanh(z/2), exact near 0.
     _, d, q = special.logistic(special.fold(z))
-    yield special.reflect(q, z)  # eq-6.3
+    yield special.sigmoid(q, z)  # eq-6.3
     p = q / d
     yield p  # eq-6.3: φ′
     t = np.tanh(0.5 * z)
@@ -75,14 +75,16 @@ def _sigmoid(z: Array) -> Jet:
 
 
 def _silu(z: Array) -> Jet:
-    # zσ(z) = max(z, 0) − aq. φ′ = σ + zσ′ is q − ap = p(1 + e − a) for z < 0, 1 minus that for z > 0.
+    # With q = σ(−a) and p = σ(1 − σ) = q/(1 + e): σ is q or 1 − q, and tanh(a/2) = 1 − 2q.
     a = special.fold(z)
-    e, d, q = special.logistic(a)
-    aq = a * q
-    yield special.positive_part(z, a) - aq  # eq-6.4
+    _, d, q = special.logistic(a)
+    sigmoid = special.sigmoid(q, z)
+    yield z * sigmoid  # eq-6.4
     p = q / d
-    yield special.reflect(p * (1.0 + e - a), z)  # eq-6.4: φ′
-    yield p * (2.0 - a + 2.0 * aq)  # eq-6.4: φ″ = p(2 − z tanh(z/2)) and tanh(a/2) = 1 − 2q
+    slope = z * p
+    slope += sigmoid
+    yield slope  # eq-6.4: φ′ = σ + zσ′
+    yield p * (2.0 - a + 2.0 * (a * q))  # eq-6.4: φ″ = p(2 − z tanh(z/2))
     t = np.tanh(0.5 * z)
     yield p * (z * (1.5 * t * t - 0.5) - 3.0 * t)  # eq-6.4: φ‴ = zσ‴ + 3σ″
 
