@@ -172,10 +172,10 @@ class Denoising(Objective):
         if not (isinstance(draw, (tuple, list)) and len(draw) == 2):
             raise TypeError(f"draw must be (t, noise), as draw(x, rng) makes it, got {type(draw).__name__}")
         t = schedule.times(as_shaped(draw[0], "t", (len(x),)))
-        if not (schedule._sigma(t) > 0).all():
-            raise ValueError(f"t must be times with noise, σ > 0, got {t[schedule._sigma(t) <= 0][0]}")
         noise = as_shaped(draw[1], "noise", x.shape)
         alpha, sigma = schedule._alpha(t), schedule._sigma(t)
+        if not (sigma > 0).all():
+            raise ValueError(f"t must be times with noise, σ > 0, got {t[sigma <= 0][0]}")
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             factor = _factor(self.weighting, schedule, t, alpha, sigma, self.sigma_data, self.gamma).astype(
                 real

@@ -57,28 +57,22 @@ class DiffusionScore(ScaledScore):
     def _conditioned(self, cond: Any, x: Array) -> Array:
         """t and label of every row, (n, 1 + c): t keeps float64, since schedules are computed there."""
         n, c = len(x), self.condition
-        shapes = "t, a number or (n,)" if c == 1 else f"(n, {c}) or ({c},), t first"
-        if cond is None:
-            raise ValueError(f"cond must be {shapes}, got None: model.at(t) is a plain model")
-        cond = as_array(cond, "cond", allow_complex=True)
-        if c == 1 and cond.shape in ((), (n,), (1,)):
-            cond = np.broadcast_to(cond, (n,))[:, None]
-        if cond.shape not in ((n, c), (c,)):
-            raise ValueError(f"cond must be {shapes} for n = {n} rows, got shape {cond.shape}")
-        cond = np.broadcast_to(cond, (n, c))
-        self._check_times(cond[:, 0])
-        return (
-            cond
-            if cond.dtype.kind == "c"
-            else cond.astype(np.promote_types(cond.dtype, np.float64), copy=False)
-        )
+        shapes = ((), (n,), (1,), (n, 1)) if c == 1 else ((n, c), (c,))
+        given = None if cond is None else as_array(cond, "cond", allow_complex=True)
+        if given is None or given.shape not in shapes:
+            expected = "t, a number or (n,)," if c == 1 else f"(n, {c}) or ({c},), t first,"
+            got = "None: model.at(t) is a plain model" if given is None else f"shape {given.shape}"
+            raise ValueError(f"cond must be {expected} for n = {n} rows, got {got}")
+        if given.shape != (n, c):
+            given = np.broadcast_to(given, (n,))[:, None] if c == 1 else np.broadcast_to(given, (n, c))
+        self._check_times(given[:, 0])
+        return given.astype(np.promote_types(given.dtype, np.float64), copy=False)
 
     def _check_times(self, t: Array) -> Array:
         t = self.schedule.times(t)
-        if not (self.schedule._sigma(t).real > 0).all():
-            raise ValueError(
-                f"t must be a time with noise, σ > 0, got {t[self.schedule._sigma(t).real <= 0].flat[0]}"
-            )
+        noisy = self.schedule._sigma(t).real > 0
+        if not noisy.all():
+            raise ValueError(f"t must be a time with noise, σ > 0, got {t[~noisy].flat[0]}")
         return t
 
     def _scaling(self, cond: Optional[Array], like: Array) -> Scaling:
