@@ -165,3 +165,47 @@ def test_the_errors_and_circulations_of_a_field_and_an_energy_are_the_committed_
     assert f"error of the field is {errors[0]} of the score's square, that of the energy {errors[1]}" in page
     assert f"the field gains up to {max(map(abs, field['circulation'])):.2f}," in page
     assert max(map(abs, energy["circulation"])) < 1e-13
+
+
+def test_the_table_of_diffusion_is_the_measured_one():
+    rows = []
+    for kind, found in numbers("diffusion_speed")["seconds"].items():
+        tasks = {f"training step, {size.replace('x', '×')}": row for size, row in found["steps"].items()}
+        tasks |= {"fit of 4,000 steps": found["fit"], "10,000 samples, 18 Heun steps": found["samples"]}
+        for task, row in tasks.items():
+            least = {
+                of: min(entry["median"] for name, entry in row.items() if of in name.lower())
+                for of in ("npscore", "torch", "jax")
+            }
+            task = task.replace("-", " · ").replace(", batch ", " · ") if "training" in task else task
+            ratios = [two_digits(least[of] / least["npscore"]) for of in ("torch", "jax")]
+            rows.append(f"| {task} | {kind} | {' | '.join(ratios)} |")
+    sections = (DOCS / "speed.md").read_text(encoding="utf-8").split("\n## ")
+    (section,) = (text for text in sections if text.startswith("Diffusion\n"))
+    assert re.findall(r"^\| .*float.*\|$", section, re.MULTILINE) == rows
+
+
+def test_the_sentence_on_likelihoods_is_measured():
+    found = [
+        row
+        for seconds in numbers("diffusion_speed")["seconds"].values()
+        for row in seconds["likelihoods"].values()
+    ]
+
+    def ratios(part):
+        values = [
+            entry["median"] / row["npscore"]["median"]
+            for row in found
+            for name, entry in row.items()
+            if part in name
+        ]
+        return two_digits(min(values)), two_digits(max(values))
+
+    page = page_of("speed.md")
+    assert "it is {} to {} times as fast as JAX's".format(*ratios("JAX, exact")) in page
+    assert "and {} to {} times as fast as PyTorch's".format(*ratios("PyTorch, exact")) in page
+    probe = [row["npscore"]["median"] / row["PyTorch, one probe"]["median"] for row in found]
+    assert (
+        f"takes {two_digits(min(probe))} to {two_digits(max(probe))} times as long as PyTorch's estimate"
+        in page
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 import npscore as ns
 from figures.common import options, write
@@ -22,7 +23,7 @@ from npscore.plots import DATA, GREY, MODEL, new_figure
 
 SIGMA_DATA, BATCH, RATE = 0.8, 128, 2e-3
 STEPS = {"2-64x64-2, batch 128": (2, (64, 64), 128), "16-256x256-16, batch 1024": (16, (256, 256), 1024)}
-LIKELIHOODS = {"64-256-64": (64, (256,), 128), "64-256x256-64": (64, (256, 256), 128)}
+LIKELIHOODS = {"64-256-64": (64, (256,), 512), "64-256x256-64": (64, (256, 256), 512)}
 TOLERANCE = {"float64": 1e-8, "float32": 2e-2}
 PACE = Pace(rounds=7, burst=0.1, budget=8.0)
 PEERS = {"torch": "figures.speed._diffusion_torch", "jax": "figures.speed._diffusion_jax"}
@@ -228,10 +229,13 @@ def draw(numbers: dict[str, Any]) -> Any:
     rows = numbers["seconds"]["float32"]
     tasks = {f"training step, {size}": found for size, found in rows["steps"].items()}
     tasks[f"fit of {numbers['fit_steps']:,} steps, start to end"] = rows["fit"]
-    tasks |= {f"log p of 128 rows, {size}": found for size, found in rows["likelihoods"].items()}
+    tasks |= {
+        f"log p of {LIKELIHOODS[size][2]} rows, {size}": found for size, found in rows["likelihoods"].items()
+    }
     tasks[f"{numbers['samples']:,} samples, 18 Heun steps"] = rows["samples"]
     for axes, (task, found) in zip(figure.subplots(3, 2).ravel(), tasks.items()):
-        names, times = list(found), [row["median"] for row in found.values()]
+        spoken = {"torch": "PyTorch, eager", "torch, eager": "PyTorch, eager", "jax": "JAX, jitted"}
+        names, times = [spoken.get(name, name) for name in found], [row["median"] for row in found.values()]
         colours = [DATA if OURS in name else MODEL if "jax" in name.lower() else GREY for name in names]
         axes.barh(names, times, color=colours)
         for name, time in zip(names, times):
@@ -239,6 +243,7 @@ def draw(numbers: dict[str, Any]) -> Any:
                 f"{time:.3g} s", (time, name), (4, 0), textcoords="offset points", va="center", fontsize=8
             )
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(0.3 * min(times), 6 * max(times))
         axes.set_title(task, fontsize=10)
         axes.set_xlabel("seconds (logarithmic)", fontsize=8)
@@ -250,7 +255,7 @@ def draw(numbers: dict[str, Any]) -> Any:
 def main() -> None:
     arguments = options(__doc__)
     quick = arguments.quick
-    pace, steps, repeats, n, levels = (QUICK, 20, 1, 200, 3) if quick else (PACE, 4000, 3, 10_000, 20)
+    pace, steps, repeats, n, levels = (QUICK, 20, 1, 200, 3) if quick else (PACE, 4000, 3, 10_000, 10)
     peers = load_peers()
     seconds = {
         dtype: {
