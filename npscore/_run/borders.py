@@ -113,9 +113,9 @@ def as_condition(value: Any, n: int, c: int, dtype: Any) -> Optional[Array]:
     cond = as_array(value, "cond", allow_complex=True)
     if cond.shape not in ((c,), (n, c)):
         raise ValueError(f"cond must have shape ({n}, {c}), or ({c},) for all rows, got shape {cond.shape}")
-    if cond.dtype.kind == "f":
-        cond = cond.astype(np.empty(0, dtype).real.dtype, copy=False)
-    return np.broadcast_to(cond, (n, c))
+    if cond.dtype != dtype and cond.dtype.kind == "f":
+        cond = cond.astype(np.empty(0, dtype).real.dtype)
+    return cond if cond.shape == (n, c) else np.broadcast_to(cond, (n, c))
 
 
 def as_number(

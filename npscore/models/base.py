@@ -239,7 +239,8 @@ class ScoreModel(ABC):
 
     def _conditioned(self, cond: Any, x: Array) -> Optional[Array]:
         """A clean condition for the rows x, (n, c) in the type that x and the parameters have; None without one."""
-        return as_condition(cond, len(x), self.condition, np.result_type(x.dtype, self.dtype))
+        dtype = x.dtype if x.dtype == self.dtype else np.result_type(x.dtype, self.dtype)
+        return as_condition(cond, len(x), self.condition, dtype)
 
     def _values(self, function: Callable[..., Array], numbers: int, x: Any, cond: Any) -> Array:
         """``function(x, cond)`` of clean arguments, over blocks of rows; NotFiniteError where it overflows."""
