@@ -13,7 +13,7 @@ from .._run.blas import one_blas_thread
 from .._run.borders import _show, as_callable, as_choice, as_count, as_flag, as_rng
 from ..datasets.rounding import warn_if_rounded
 from ..models.base import ScoreModel
-from ..objectives import Objective, as_objective
+from ..objectives import FIELDS, Objective, as_objective
 from .adam import Adam
 from .checkpoint import Checkpoint
 from .held_out import hold_out
@@ -138,7 +138,6 @@ class Options(NamedTuple):
 
 OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "lbfgs": LBFGS()}
 ADAM = ("learning_rate", "schedule", "clip_norm", "weight_decay", "ema")
-OBJECTIVE = ("sigma", "n_probes", "probe")
 
 
 def sorted_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Options]:
@@ -147,12 +146,12 @@ def sorted_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[s
     for name, value in settings.items():
         if name in ADAM:
             adam[name] = value
-        elif name in OBJECTIVE:
+        elif name in FIELDS:
             objective[name] = value
         elif name in Options._fields:
             options[name] = value
         else:
-            known = ", ".join((*ADAM, *OBJECTIVE, *Options._fields))
+            known = ", ".join((*ADAM, *FIELDS, *Options._fields))
             raise TypeError(f"fit has no setting {name!r}: it must be one of {known}")
     if options.get("validate_every") is not None:
         options["validate_every"] = as_count(options["validate_every"], "validate_every")

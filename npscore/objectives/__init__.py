@@ -3,13 +3,14 @@
 from .base import LossGrad, Objective
 from .denoising import DSM, dsm
 from .explicit import ESM, esm
-from .given import OBJECTIVES, as_objective, named, named_objective
+from .given import FIELDS, OBJECTIVES, as_objective, named, named_objective
 from .implicit import ISM, ism
 from .sliced import PROBES, SSM, SSMVR, draw_probes, ssm, ssm_vr
 
 __all__ = [
     "DSM",
     "ESM",
+    "FIELDS",
     "ISM",
     "OBJECTIVES",
     "PROBES",

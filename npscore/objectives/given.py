@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -19,6 +20,10 @@ from .sliced import SSM, SSMVR, ssm, ssm_vr
 #: What ``fit`` and the command line can name. ESM needs the true score: ``ESM(target_score)``.
 BY_NAME: dict[str, type[Objective]] = {"ism": ISM, "ssm": SSM, "ssm-vr": SSMVR, "dsm": DSM}
 OBJECTIVES = tuple(BY_NAME)
+#: What ``fit`` takes as a keyword for one of them: their fields.
+FIELDS = tuple(
+    dict.fromkeys(field.name for objective in BY_NAME.values() for field in dataclasses.fields(objective))
+)
 PURE = (esm, ism, ssm, ssm_vr, dsm)
 
 Loss = Callable[[ScoreModel, Array, np.random.Generator], LossGrad]
@@ -148,10 +153,13 @@ def named_objective(name: str, *, sigma: Optional[float] = None, **fields: Any) 
     the argument.
     """
     as_choice(name, "objective", OBJECTIVES)
-    if fields:
-        SSM(**fields)
-    if name == "dsm":
-        return DSM(sigma)
-    if sigma is not None:
+    objective = BY_NAME[name]
+    own = [field.name for field in dataclasses.fields(objective)]
+    if "sigma" in own:
+        fields["sigma"] = sigma
+    elif sigma is not None:
         raise ValueError(f"sigma must be None unless objective is 'dsm', got {picture(sigma)} with {name!r}")
-    return ISM() if name == "ism" else BY_NAME[name](**fields)
+    foreign = {key: value for key, value in fields.items() if key not in own}
+    if foreign:
+        SSM(**foreign)
+    return objective(**{key: value for key, value in fields.items() if key in own})
