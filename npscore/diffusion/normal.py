@@ -91,5 +91,7 @@ def normal_quantile(u: Array) -> Array:
 
 
 def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], r: Array) -> Array:
-    numerator, denominator = polynomials
-    return np.polyval(numerator, r) / np.polyval(denominator, r)
+    (top, *numerator), (bottom, *denominator) = polynomials
+    for a, b in zip(numerator, denominator):  # Horner's rule for both
+        top, bottom = top * r + a, bottom * r + b
+    return top / bottom

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,9 +143,9 @@ class Schedule(ABC):
 
     def nearest(self, ratio: Any) -> Any:
         """`from_ratio`, with a ratio beyond those of the schedule taken for the nearest that it has."""
-        return self.from_ratio(np.clip(as_array(ratio, "ratio"), *self._ratios))
+        return self._from_ratio(np.clip(as_array(ratio, "ratio"), *self._ratios))[()]
 
-    @property
+    @cached_property
     def _ratios(self) -> tuple[float, float]:
         """σ/α at the two ends."""
         with np.errstate(divide="ignore"):
