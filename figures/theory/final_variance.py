@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import NullLocator
 
 import npscore as ns
 from figures.common import options, write
@@ -97,7 +98,7 @@ def main() -> None:
     errors.set_yscale("symlog", linthresh=1.0)
     errors.set(xlabel="steps", ylabel="error of the final variance, %", ylim=(-100, 4000))
     errors.set_xticks(steps, [str(k) for k in steps], minor=False)
-    errors.xaxis.minorticks_off()
+    errors.xaxis.set_minor_locator(NullLocator())
     errors.set_yticks([-50, -10, -1, 0, 1, 10, 100], ["−50", "−10", "−1", "0", "1", "10", "100"])
     errors.set_title(f"Lines: exact laws. Dots: {n:,} chains")
     errors.legend(fontsize=8, loc="upper right", ncols=3)
